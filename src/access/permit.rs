@@ -1,0 +1,51 @@
+//! Leave to write or to administer, proved by a scope.
+
+use crate::domain::{SourceId, TenantId};
+
+/// What may be asked for beyond reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Send records to this source: `system/*.c` (or `.cud`), within the token's `sources` claim if it has one.
+    Ingest(SourceId),
+    /// `anamnesis/admin.reindex`
+    Reindex,
+    /// `anamnesis/admin.quarantine`
+    Quarantine,
+    /// `anamnesis/admin.sources`
+    Sources,
+    /// `anamnesis/admin.quality`
+    Quality,
+}
+
+/// Only [`super::Access::permit`] makes one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    tenant: TenantId,
+    caller: String,
+    operation: Operation,
+}
+
+impl Permit {
+    pub(super) fn new(tenant: TenantId, caller: String, operation: Operation) -> Self {
+        Self { tenant, caller, operation }
+    }
+
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    pub fn caller(&self) -> &str {
+        &self.caller
+    }
+
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+}
+
+/// A verified caller without the scope that an operation needs.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("this needs the scope {scope}")]
+pub struct Denied {
+    pub scope: String,
+}

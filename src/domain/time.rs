@@ -1,0 +1,108 @@
+//! A moment in UTC with microsecond precision, as the store keeps it.
+
+use std::fmt;
+
+use jiff::{SignedDuration, civil, tz::TimeZone};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Microseconds since 1970-01-01T00:00:00Z. Serializes as RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now().as_microsecond())
+    }
+
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    pub fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339 and FHIR's partial forms (`2019`, `2019-03`, `2019-03-01`), each
+    /// taken at its first instant; a time without an offset is UTC.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+            return Some(Self(instant.as_microsecond()));
+        }
+        if let Ok(local) = text.parse::<civil::DateTime>() {
+            return Self::at(local);
+        }
+        let padded = match text.len() {
+            4 => format!("{text}-01-01"),
+            7 => format!("{text}-01"),
+            _ => return None,
+        };
+        Self::at(padded.parse::<civil::Date>().ok()?.at(0, 0, 0, 0))
+    }
+
+    fn at(local: civil::DateTime) -> Option<Self> {
+        let zoned = local.to_zoned(TimeZone::UTC).ok()?;
+        Some(Self(zoned.timestamp().as_microsecond()))
+    }
+
+    /// Whole seconds from `earlier` to `self`; negative when `earlier` lies ahead.
+    pub fn seconds_since(self, earlier: Self) -> i64 {
+        (self.0 - earlier.0).div_euclid(1_000_000)
+    }
+
+    pub fn plus(self, duration: SignedDuration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// `2024-03-01`, for readable lines.
+    pub fn date(self) -> String {
+        self.to_string().chars().take(10).collect()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(instant) => write!(f, "{instant}"),
+            Err(_) => f.write_str("out of range"),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("not a date or RFC 3339 time"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timestamp;
+
+    #[test]
+    fn partial_dates_begin_at_their_first_instant() {
+        for (text, full) in [
+            ("2019", "2019-01-01T00:00:00Z"),
+            ("2019-03", "2019-03-01T00:00:00Z"),
+            ("2019-03-04", "2019-03-04T00:00:00Z"),
+            ("2019-03-04T10:00:00", "2019-03-04T10:00:00Z"),
+            ("2019-03-04T10:00:00+02:00", "2019-03-04T08:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).map(|t| t.to_string()).as_deref(), Some(full));
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for text in ["", "yesterday", "2019-13", "2019-02-30", "20190304x"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Pure functions: same input, same output, no I/O.
