@@ -15,5 +15,6 @@
 //! Imports point down only; `tests/layers.rs` reads the source and holds it to that.
 
 pub mod access;
+pub mod adapters;
 pub mod domain;
 pub mod stages;

@@ -1,0 +1,3 @@
+//! The outside world: database, index, model runtime, key sets.
+
+pub mod store;

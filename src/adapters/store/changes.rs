@@ -1,0 +1,61 @@
+//! The change log: what the index has still to take in.
+
+use sqlx::FromRow;
+
+use super::{Store, StoreError};
+use crate::access::Upkeep;
+use crate::domain::{DocumentId, TenantId, Timestamp};
+
+/// A document version that came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub sequence: i64,
+    pub tenant: TenantId,
+    pub document: DocumentId,
+    pub changed_at: Timestamp,
+    pub received_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct ChangeRow {
+    sequence: i64,
+    tenant: String,
+    document: String,
+    changed_at: i64,
+    received_at: i64,
+}
+
+impl From<ChangeRow> for Change {
+    fn from(row: ChangeRow) -> Self {
+        Self {
+            sequence: row.sequence,
+            tenant: TenantId::new(row.tenant),
+            document: DocumentId::new(row.document),
+            changed_at: Timestamp::from_micros(row.changed_at),
+            received_at: Timestamp::from_micros(row.received_at),
+        }
+    }
+}
+
+impl Store {
+    /// The number of the last change; 0 when there is none. Holds no patient data.
+    pub async fn newest_change(&self) -> Result<i64, StoreError> {
+        const NEWEST: &str = "SELECT COALESCE(MAX(sequence), 0) FROM change";
+        Ok(sqlx::query_scalar(NEWEST).fetch_one(&self.reader).await?)
+    }
+
+    /// When the first change past `watermark` was made; `None` when there is none.
+    pub async fn oldest_change_after(&self, watermark: i64) -> Result<Option<Timestamp>, StoreError> {
+        const OLDEST: &str = "SELECT changed_at FROM change WHERE sequence > $1 ORDER BY sequence LIMIT 1";
+        let at: Option<i64> = sqlx::query_scalar(OLDEST).bind(watermark).fetch_optional(&self.reader).await?;
+        Ok(at.map(Timestamp::from_micros))
+    }
+
+    /// Changes past `watermark`, in order.
+    pub async fn changes_after(&self, _upkeep: &Upkeep, watermark: i64, limit: i64) -> Result<Vec<Change>, StoreError> {
+        const AFTER: &str = "SELECT sequence, tenant, document, changed_at, received_at FROM change \
+            WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+        let rows: Vec<ChangeRow> = sqlx::query_as(AFTER).bind(watermark).bind(limit).fetch_all(&self.reader).await?;
+        Ok(rows.into_iter().map(Change::from).collect())
+    }
+}

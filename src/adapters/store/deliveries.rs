@@ -1,0 +1,162 @@
+//! Landing: what was sent is on disk before it is acknowledged, and is kept verbatim.
+
+use sha2::{Digest, Sha256};
+use sqlx::FromRow;
+
+use super::{Store, StoreError, take_numbers};
+use crate::access::{Access, Operation, Upkeep};
+use crate::domain::{Account, Delivery, Format, ReceiptId, SourceId, TenantId, Timestamp};
+
+/// zstd's own default: fast, and records are repetitive.
+const COMPRESSION_LEVEL: i32 = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptState {
+    /// Durable; not yet read.
+    Landed,
+    /// Read: its documents are in the store, what couldn't be read is in quarantine.
+    Normalized,
+}
+
+impl ReceiptState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Landed => "landed",
+            Self::Normalized => "normalized",
+        }
+    }
+}
+
+/// How a delivery fares, for its sender.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    pub id: ReceiptId,
+    pub source: SourceId,
+    pub state: ReceiptState,
+    pub received_at: Timestamp,
+    /// The last change it made; `None` while landed, or when it changed nothing.
+    pub last_change: Option<i64>,
+    pub account: Option<Account>,
+}
+
+#[derive(FromRow)]
+struct ReceiptRow {
+    receipt: String,
+    source: String,
+    state: String,
+    received_at: i64,
+    last_change: Option<i64>,
+    account: Option<String>,
+}
+
+#[derive(FromRow)]
+struct DeliveryRow {
+    receipt: String,
+    tenant: String,
+    source: String,
+    format: String,
+    name: Option<String>,
+    bytes: Vec<u8>,
+    size: i64,
+    received_at: i64,
+}
+
+impl TryFrom<DeliveryRow> for Delivery {
+    type Error = StoreError;
+
+    fn try_from(row: DeliveryRow) -> Result<Self, StoreError> {
+        let size = super::rows::number(row.size, "delivery size")?;
+        let bytes = zstd::bulk::decompress(&row.bytes, size).map_err(|_| StoreError::Corrupt { what: "delivery" })?;
+        Ok(Delivery {
+            receipt: ReceiptId::new(row.receipt),
+            tenant: TenantId::new(row.tenant),
+            source: SourceId::new(row.source),
+            format: Format::parse(&row.format).ok_or(StoreError::Corrupt { what: "delivery format" })?,
+            name: row.name,
+            bytes,
+            received_at: Timestamp::from_micros(row.received_at),
+        })
+    }
+}
+
+impl Store {
+    /// Writes a delivery and waits for the disk: only then may it be acknowledged.
+    pub async fn land(&self, delivery: &Delivery) -> Result<(), StoreError> {
+        const LAND: &str = "INSERT INTO delivery \
+            (receipt, sequence, tenant, source, format, name, sha256, bytes, size, received_at, state) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'landed')";
+        const HEARD: &str = "UPDATE source SET last_received_at = $1 WHERE tenant = $2 AND name = $3";
+        let compressed = zstd::bulk::compress(&delivery.bytes, COMPRESSION_LEVEL)
+            .map_err(|_| StoreError::Corrupt { what: "delivery" })?;
+        let mut transaction = self.begin_write().await?;
+        let sequence = take_numbers(&mut transaction, "delivery", 1).await?;
+        sqlx::query(LAND)
+            .bind(delivery.receipt.as_str())
+            .bind(sequence)
+            .bind(delivery.tenant.as_str())
+            .bind(delivery.source.as_str())
+            .bind(delivery.format.as_str())
+            .bind(delivery.name.as_deref())
+            .bind(hex::encode(Sha256::digest(&delivery.bytes)))
+            .bind(compressed)
+            .bind(delivery.bytes.len() as i64)
+            .bind(delivery.received_at.as_micros())
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query(HEARD)
+            .bind(delivery.received_at.as_micros())
+            .bind(delivery.tenant.as_str())
+            .bind(delivery.source.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The oldest delivery that hasn't been read yet.
+    pub async fn next_landed(&self, _upkeep: &Upkeep) -> Result<Option<Delivery>, StoreError> {
+        const NEXT: &str = "SELECT receipt, tenant, source, format, name, bytes, size, received_at FROM delivery \
+            WHERE state = 'landed' ORDER BY sequence LIMIT 1";
+        let row: Option<DeliveryRow> = sqlx::query_as(NEXT).fetch_optional(&self.reader).await?;
+        row.map(Delivery::try_from).transpose()
+    }
+
+    /// A delivery as it came.
+    pub(super) async fn delivery(
+        &self,
+        tenant: &TenantId,
+        receipt: &ReceiptId,
+    ) -> Result<Option<Delivery>, StoreError> {
+        const ONE: &str = "SELECT receipt, tenant, source, format, name, bytes, size, received_at FROM delivery \
+            WHERE tenant = $1 AND receipt = $2";
+        let row: Option<DeliveryRow> =
+            sqlx::query_as(ONE).bind(tenant.as_str()).bind(receipt.as_str()).fetch_optional(&self.reader).await?;
+        row.map(Delivery::try_from).transpose()
+    }
+
+    /// A receipt, for a caller who may send to its source; for anybody else there is none.
+    pub async fn receipt(&self, access: &Access, id: &ReceiptId) -> Result<Option<Receipt>, StoreError> {
+        const ONE: &str = "SELECT receipt, source, state, received_at, last_change, account FROM delivery \
+            WHERE tenant = $1 AND receipt = $2";
+        let row: Option<ReceiptRow> =
+            sqlx::query_as(ONE).bind(access.tenant().as_str()).bind(id.as_str()).fetch_optional(&self.reader).await?;
+        let receipt = row.map(Receipt::try_from).transpose()?;
+        Ok(receipt.filter(|receipt| access.permit(Operation::Ingest(receipt.source.clone())).is_ok()))
+    }
+}
+
+impl TryFrom<ReceiptRow> for Receipt {
+    type Error = StoreError;
+
+    fn try_from(row: ReceiptRow) -> Result<Self, StoreError> {
+        let account = row.account.map(|text| serde_json::from_str(&text)).transpose();
+        Ok(Receipt {
+            id: ReceiptId::new(row.receipt),
+            source: SourceId::new(row.source),
+            state: if row.state == "landed" { ReceiptState::Landed } else { ReceiptState::Normalized },
+            received_at: Timestamp::from_micros(row.received_at),
+            last_change: row.last_change,
+            account: account.map_err(|_| StoreError::Corrupt { what: "account" })?,
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! Documents for people: every read passes the caller's reach, and what is out of reach looks absent.
+
+use std::collections::HashMap;
+
+use sqlx::{FromRow, QueryBuilder};
+
+use super::rows::DocumentRow;
+use super::sqlite::Engine;
+use super::{Store, StoreError, rows};
+use crate::access::{Access, Act, Upkeep};
+use crate::domain::{
+    Delivery, DocumentId, DocumentKey, DocumentStatus, PatientId, ReindexTarget, StoredDocument, TenantId,
+};
+
+/// Enough of a patient to pick the right one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatientSummary {
+    pub id: PatientId,
+    pub name: Option<String>,
+    pub birth_date: Option<String>,
+    pub sex: Option<String>,
+}
+
+#[derive(FromRow)]
+struct SummaryRow {
+    patient: String,
+    title: String,
+    confidentiality: String,
+    sensitivity: String,
+    birth_date: Option<String>,
+    sex: Option<String>,
+}
+
+const LATEST: &str = "SELECT * FROM document WHERE tenant = $1 AND id = $2 AND is_latest = 1";
+
+impl Store {
+    /// The latest version, or `None` when there is none within reach: absent, withdrawn and forbidden look the same.
+    pub async fn document(&self, access: &Access, id: &DocumentId) -> Result<Option<StoredDocument>, StoreError> {
+        let latest = self.latest(access.tenant(), id).await?;
+        Ok(latest.filter(|document| is_visible(access, Act::Read, document)))
+    }
+
+    /// One version. The latest version decides too: what was withdrawn or relabelled is so in all its versions.
+    pub async fn document_version(
+        &self,
+        access: &Access,
+        key: &DocumentKey,
+    ) -> Result<Option<StoredDocument>, StoreError> {
+        const VERSION: &str = "SELECT * FROM document WHERE tenant = $1 AND id = $2 AND version = $3";
+        let Some(latest) = self.document(access, &key.id).await? else { return Ok(None) };
+        if latest.key == *key {
+            return Ok(Some(latest));
+        }
+        let row: Option<DocumentRow> = sqlx::query_as(VERSION)
+            .bind(access.tenant().as_str())
+            .bind(key.id.as_str())
+            .bind(i64::from(key.version))
+            .fetch_optional(&self.reader)
+            .await?;
+        let version = row.map(StoredDocument::try_from).transpose()?;
+        Ok(version.filter(|document| is_visible(access, Act::Read, document)))
+    }
+
+    /// The documents behind search hits, by key: those that are still the latest version and within reach.
+    pub async fn documents_of_hits(
+        &self,
+        access: &Access,
+        keys: &[DocumentKey],
+    ) -> Result<HashMap<DocumentKey, StoredDocument>, StoreError> {
+        let mut found = HashMap::new();
+        if keys.is_empty() {
+            return Ok(found);
+        }
+        let mut select: QueryBuilder<Engine> = QueryBuilder::new("SELECT * FROM document WHERE tenant = ");
+        select.push_bind(access.tenant().as_str()).push(" AND is_latest = 1 AND id IN (");
+        let mut ids = select.separated(", ");
+        for key in keys {
+            ids.push_bind(key.id.as_str());
+        }
+        ids.push_unseparated(")");
+        let rows: Vec<DocumentRow> = select.build_query_as().fetch_all(&self.reader).await?;
+        for row in rows {
+            let document = StoredDocument::try_from(row)?;
+            if is_visible(access, Act::Search, &document) {
+                found.insert(document.key.clone(), document);
+            }
+        }
+        found.retain(|key, _| keys.contains(key));
+        Ok(found)
+    }
+
+    /// The delivery that brought a document version, for its original bytes.
+    pub async fn delivery_of(&self, access: &Access, key: &DocumentKey) -> Result<Option<(Delivery, u32)>, StoreError> {
+        let Some(document) = self.document_version(access, key).await? else { return Ok(None) };
+        let delivery = self.delivery(access.tenant(), &document.receipt).await?;
+        Ok(delivery.map(|delivery| (delivery, document.ordinal)))
+    }
+
+    /// Patients whose demographics the caller may search, by id, after `after`.
+    pub async fn patients(
+        &self,
+        access: &Access,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PatientSummary>, StoreError> {
+        const PAGE: &str = "SELECT d.patient AS patient, d.title AS title, d.confidentiality AS confidentiality, \
+            d.sensitivity AS sensitivity, \
+            (SELECT f.value_text FROM fact f WHERE f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
+             AND f.code = 'birthDate') AS birth_date, \
+            (SELECT f.value_text FROM fact f WHERE f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
+             AND f.code = 'gender') AS sex \
+            FROM document d WHERE d.tenant = $1 AND d.kind = 'patient' AND d.is_latest = 1 AND d.status = 'current' \
+            AND d.patient > $2 ORDER BY d.patient LIMIT $3";
+        let mut patients: Vec<PatientSummary> = Vec::new();
+        let mut after = after.unwrap_or_default().to_owned();
+        let page_size = 500_i64;
+        loop {
+            let page: Vec<SummaryRow> = sqlx::query_as(PAGE)
+                .bind(access.tenant().as_str())
+                .bind(&after)
+                .bind(page_size)
+                .fetch_all(&self.reader)
+                .await?;
+            let is_last_page = (page.len() as i64) < page_size;
+            for row in page {
+                after.clone_from(&row.patient);
+                let patient = PatientId::new(row.patient);
+                let labels = rows::labels(&row.confidentiality, &row.sensitivity)?;
+                let is_new = patients.last().is_none_or(|last| last.id != patient);
+                if is_new && access.reach().covers(Act::Search, Some(&patient), "Patient", &labels) {
+                    let name = (!row.title.is_empty()).then_some(row.title);
+                    patients.push(PatientSummary { id: patient, name, birth_date: row.birth_date, sex: row.sex });
+                }
+                if patients.len() == limit {
+                    return Ok(patients);
+                }
+            }
+            if is_last_page {
+                return Ok(patients);
+            }
+        }
+    }
+
+    /// The latest version whatever its status, for indexing: `None` once nothing is held.
+    pub async fn latest_for_indexing(
+        &self,
+        _upkeep: &Upkeep,
+        tenant: &TenantId,
+        id: &DocumentId,
+    ) -> Result<Option<StoredDocument>, StoreError> {
+        self.latest(tenant, id).await
+    }
+
+    /// Ids of the documents that a reindex derives again, in a stable order, after `after`.
+    pub async fn ids_to_reindex(
+        &self,
+        _upkeep: &Upkeep,
+        tenant: &TenantId,
+        target: &ReindexTarget,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<DocumentId>, StoreError> {
+        const ALL: &str = "SELECT id FROM document WHERE tenant = $1 AND is_latest = 1 AND $2 = '' AND id > $3 \
+            ORDER BY id LIMIT $4";
+        const SOURCE: &str = "SELECT id FROM document WHERE tenant = $1 AND is_latest = 1 AND source = $2 AND id > $3 \
+            ORDER BY id LIMIT $4";
+        const PATIENT: &str = "SELECT id FROM document WHERE tenant = $1 AND is_latest = 1 AND patient = $2 \
+            AND id > $3 ORDER BY id LIMIT $4";
+        const DOCUMENT: &str = "SELECT id FROM document WHERE tenant = $1 AND is_latest = 1 AND id = $2 AND id > $3 \
+            ORDER BY id LIMIT $4";
+        let (select, argument) = match target {
+            ReindexTarget::All => (ALL, ""),
+            ReindexTarget::Source(source) => (SOURCE, source.as_str()),
+            ReindexTarget::Patient(patient) => (PATIENT, patient.as_str()),
+            ReindexTarget::Document(document) => (DOCUMENT, document.as_str()),
+        };
+        let ids: Vec<String> = sqlx::query_scalar(select)
+            .bind(tenant.as_str())
+            .bind(argument)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(&self.reader)
+            .await?;
+        Ok(ids.into_iter().map(DocumentId::new).collect())
+    }
+
+    pub async fn tenants(&self, _upkeep: &Upkeep) -> Result<Vec<TenantId>, StoreError> {
+        let tenants: Vec<String> =
+            sqlx::query_scalar("SELECT DISTINCT tenant FROM source ORDER BY tenant").fetch_all(&self.reader).await?;
+        Ok(tenants.into_iter().map(TenantId::new).collect())
+    }
+
+    async fn latest(&self, tenant: &TenantId, id: &DocumentId) -> Result<Option<StoredDocument>, StoreError> {
+        let row: Option<DocumentRow> =
+            sqlx::query_as(LATEST).bind(tenant.as_str()).bind(id.as_str()).fetch_optional(&self.reader).await?;
+        row.map(StoredDocument::try_from).transpose()
+    }
+}
+
+fn is_visible(access: &Access, act: Act, stored: &StoredDocument) -> bool {
+    let document = &stored.document;
+    document.status == DocumentStatus::Current
+        && access.reach().covers(act, document.patient.as_ref(), &document.resource_type, &document.labels)
+}

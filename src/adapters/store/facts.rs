@@ -1,0 +1,75 @@
+//! Typed facts of one patient, each with the line that it is cited by.
+
+use sqlx::{FromRow, QueryBuilder};
+
+use super::rows::{self, FactRow};
+use super::sqlite::Engine;
+use super::{Store, StoreError};
+use crate::access::{Access, Act};
+use crate::domain::{DocumentId, DocumentKey, Fact, FactKind, PatientId, SourceId, StoredFact, Timestamp};
+
+#[derive(FromRow)]
+struct PatientFactRow {
+    #[sqlx(flatten)]
+    fact: FactRow,
+    document: String,
+    version: i64,
+    source: String,
+    resource_type: String,
+    confidentiality: String,
+    sensitivity: String,
+    source_time: Option<i64>,
+    received_at: i64,
+    text: String,
+}
+
+impl Store {
+    /// Current facts of these kinds about a patient, newest first (those without a time last).
+    ///
+    /// Only facts whose document is the latest version, current, and within the caller's reach.
+    pub async fn facts(
+        &self,
+        access: &Access,
+        patient: &PatientId,
+        kinds: &[FactKind],
+    ) -> Result<Vec<StoredFact>, StoreError> {
+        let mut select: QueryBuilder<Engine> = QueryBuilder::new(
+            "SELECT f.kind, f.code_system, f.code, f.display, f.value_number, f.value_text, f.unit, f.status, \
+             f.effective_at, f.span_start, f.span_end, f.document, f.version, d.source, d.resource_type, \
+             d.confidentiality, d.sensitivity, d.source_time, d.received_at, d.text \
+             FROM document d JOIN fact f ON f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
+             WHERE d.is_latest = 1 AND d.status = 'current' AND d.tenant = ",
+        );
+        select.push_bind(access.tenant().as_str()).push(" AND d.patient = ").push_bind(patient.as_str());
+        select.push(" AND f.kind IN (");
+        let mut names = select.separated(", ");
+        for kind in kinds {
+            names.push_bind(kind.as_str());
+        }
+        names.push_unseparated(")");
+        select.push(" ORDER BY COALESCE(f.effective_at, 0) DESC, d.received_at DESC, f.document, f.ordinal");
+        let found: Vec<PatientFactRow> = select.build_query_as().fetch_all(&self.reader).await?;
+        let mut facts = Vec::with_capacity(found.len());
+        for row in found {
+            let labels = rows::labels(&row.confidentiality, &row.sensitivity)?;
+            if !access.reach().covers(Act::Read, Some(patient), &row.resource_type, &labels) {
+                continue;
+            }
+            let fact = Fact::try_from(row.fact)?;
+            let line = fact.span.of(&row.text).ok_or(StoreError::Corrupt { what: "fact span" })?.to_owned();
+            facts.push(StoredFact {
+                key: DocumentKey {
+                    id: DocumentId::new(row.document),
+                    version: rows::number(row.version, "document version")?,
+                },
+                source: SourceId::new(row.source),
+                patient: Some(patient.clone()),
+                fact,
+                line,
+                source_time: row.source_time.map(Timestamp::from_micros),
+                received_at: Timestamp::from_micros(row.received_at),
+            });
+        }
+        Ok(facts)
+    }
+}

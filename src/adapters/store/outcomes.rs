@@ -1,0 +1,438 @@
+//! What a delivery came to, written in one transaction: versions, facts, changes, findings, quarantine, account.
+
+use std::collections::BTreeSet;
+
+use sqlx::{FromRow, QueryBuilder};
+
+use super::sqlite::{Engine, WriteTransaction};
+use super::{Store, StoreError, rows, take_numbers};
+use crate::access::Upkeep;
+use crate::domain::{
+    Account, Delivery, Document, DocumentId, DocumentStatus, FactValue, Finding, Normalized, Outcome, QuarantineId,
+    Timestamp, Unreadable,
+};
+
+/// One record of a delivery, read or not.
+#[derive(Debug)]
+pub struct RecordOutcome {
+    pub ordinal: u32,
+    /// The record's bytes, kept beside the reason when it couldn't be read.
+    pub bytes: Vec<u8>,
+    pub result: Result<Normalized, Unreadable>,
+}
+
+/// A delivery with what became of each of its records.
+#[derive(Debug)]
+pub struct NormalizedDelivery<'a> {
+    pub delivery: &'a Delivery,
+    pub records: Vec<RecordOutcome>,
+}
+
+/// What the store made of a document that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    Added,
+    Replaced,
+    /// The same content as the latest version.
+    Unchanged,
+    /// Older than what we hold.
+    Stale,
+}
+
+/// The latest version of a document, as far as deciding about the next one needs it.
+#[derive(FromRow)]
+struct Latest {
+    version: i64,
+    source_key: String,
+    source_version: Option<String>,
+    source_time: Option<i64>,
+    status: String,
+    content_hash: String,
+}
+
+impl Latest {
+    fn judge(&self, next: &Document) -> Disposition {
+        if self.content_hash == next.content_hash().0 {
+            return Disposition::Unchanged;
+        }
+        let held_time = self.source_time;
+        let next_time = next.times.source.map(Timestamp::as_micros);
+        if let (Some(held), Some(next)) = (held_time, next_time)
+            && held != next
+        {
+            return if next < held { Disposition::Stale } else { Disposition::Replaced };
+        }
+        let counted = |version: &Option<String>| version.as_deref().and_then(|text| text.parse::<u64>().ok());
+        match (counted(&self.source_version), counted(&next.source_version)) {
+            (Some(held), Some(next)) if next < held => Disposition::Stale,
+            _ => Disposition::Replaced,
+        }
+    }
+}
+
+/// Where a document version comes from.
+struct Origin<'a> {
+    delivery: &'a Delivery,
+    ordinal: u32,
+}
+
+impl Store {
+    /// Writes what a delivery came to and marks it read, all or nothing.
+    ///
+    /// Doing it twice changes nothing: content that is held already counts as unchanged.
+    pub async fn record_outcomes(
+        &self,
+        _upkeep: &Upkeep,
+        normalized: &NormalizedDelivery<'_>,
+    ) -> Result<Account, StoreError> {
+        const READ: &str =
+            "UPDATE delivery SET state = 'normalized', last_change = $1, account = $2 WHERE receipt = $3";
+        let mut writing = Writing::begin(self).await?;
+        for record in &normalized.records {
+            writing.record(&Origin { delivery: normalized.delivery, ordinal: record.ordinal }, record).await?;
+        }
+        let account = serde_json::to_string(&writing.account).expect("counts always serialize");
+        sqlx::query(READ)
+            .bind(writing.last_change)
+            .bind(account)
+            .bind(normalized.delivery.receipt.as_str())
+            .execute(&mut *writing.transaction)
+            .await?;
+        writing.commit().await
+    }
+
+    /// Writes what one record came to when it was read again, and lets it go from quarantine if it could be.
+    pub(super) async fn record_replay(
+        &self,
+        delivery: &Delivery,
+        record: &RecordOutcome,
+        quarantined: &QuarantineId,
+    ) -> Result<Account, StoreError> {
+        const RELEASE: &str = "UPDATE quarantine SET state = 'replayed' WHERE id = $1";
+        const HOLD: &str = "UPDATE quarantine SET reason = $1, detail = $2 WHERE id = $3";
+        let mut writing = Writing::begin(self).await?;
+        match &record.result {
+            Ok(_) => {
+                writing.record(&Origin { delivery, ordinal: record.ordinal }, record).await?;
+                sqlx::query(RELEASE).bind(quarantined.as_str()).execute(&mut *writing.transaction).await?;
+            }
+            Err(unreadable) => {
+                sqlx::query(HOLD)
+                    .bind(unreadable.reason.as_str())
+                    .bind(&unreadable.detail)
+                    .bind(quarantined.as_str())
+                    .execute(&mut *writing.transaction)
+                    .await?;
+            }
+        }
+        writing.commit().await
+    }
+}
+
+/// One write transaction and what it has counted so far.
+struct Writing<'a> {
+    transaction: WriteTransaction<'a>,
+    account: Account,
+    last_change: Option<i64>,
+}
+
+impl<'a> Writing<'a> {
+    async fn begin(store: &'a Store) -> Result<Self, StoreError> {
+        Ok(Self { transaction: store.begin_write().await?, account: Account::default(), last_change: None })
+    }
+
+    async fn commit(self) -> Result<Account, StoreError> {
+        self.transaction.commit().await?;
+        Ok(self.account)
+    }
+
+    async fn record(&mut self, origin: &Origin<'_>, record: &RecordOutcome) -> Result<(), StoreError> {
+        self.account.records += 1;
+        let normalized = match &record.result {
+            Ok(normalized) => normalized,
+            Err(unreadable) => return self.quarantine(origin, record, unreadable).await,
+        };
+        let found = match &normalized.outcome {
+            Outcome::Documents(documents) => Some(self.documents(origin, documents).await?),
+            Outcome::Removed { source_key } => {
+                self.account.removed += 1;
+                self.withdraw(origin, source_key, &BTreeSet::new()).await?;
+                Some(DocumentId::derive(&origin.delivery.source, source_key))
+            }
+            Outcome::CarriesNothing { name } => {
+                *self.account.carrying_nothing.entry(name.clone()).or_default() += 1;
+                None
+            }
+        };
+        self.findings(origin, found.as_ref(), &normalized.findings).await
+    }
+
+    /// Stores the documents of one record; returns the first one's id.
+    async fn documents(&mut self, origin: &Origin<'_>, documents: &[Document]) -> Result<DocumentId, StoreError> {
+        let mut brought = false;
+        let mut keys = BTreeSet::new();
+        for document in documents {
+            keys.insert(document.source_key.clone());
+            match self.document(origin, document).await? {
+                Disposition::Added | Disposition::Replaced => {
+                    brought = true;
+                    self.account.documents += 1;
+                    self.account.facts += document.facts.len() as u64;
+                }
+                Disposition::Stale | Disposition::Unchanged => {}
+            }
+        }
+        let base = documents.first().map_or("", |document| base_key(&document.source_key)).to_owned();
+        if brought {
+            self.withdraw(origin, &base, &keys).await?;
+            self.account.stored += 1;
+        } else {
+            self.account.unchanged += 1;
+        }
+        Ok(DocumentId::derive(&origin.delivery.source, &base))
+    }
+
+    async fn document(&mut self, origin: &Origin<'_>, document: &Document) -> Result<Disposition, StoreError> {
+        const LATEST: &str = "SELECT version, source_key, source_version, source_time, status, content_hash \
+            FROM document WHERE tenant = $1 AND id = $2 AND is_latest = 1";
+        let id = DocumentId::derive(&origin.delivery.source, &document.source_key);
+        let latest: Option<Latest> = sqlx::query_as(LATEST)
+            .bind(origin.delivery.tenant.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&mut *self.transaction)
+            .await?;
+        let disposition = latest.as_ref().map_or(Disposition::Added, |latest| latest.judge(document));
+        if matches!(disposition, Disposition::Added | Disposition::Replaced) {
+            let version = latest.map_or(1, |latest| latest.version + 1);
+            self.insert_version(origin, &id, version, document).await?;
+        }
+        Ok(disposition)
+    }
+
+    /// Marks as deleted what the source calls `base` and `base#...`, but for the keys in `kept`.
+    async fn withdraw(&mut self, origin: &Origin<'_>, base: &str, kept: &BTreeSet<String>) -> Result<(), StoreError> {
+        // `$` follows `#` in ASCII: the range holds exactly the keys that begin with `base#`.
+        const FAMILY: &str = "SELECT version, source_key, source_version, source_time, status, content_hash \
+            FROM document WHERE tenant = $1 AND source = $2 AND is_latest = 1 \
+            AND (source_key = $3 OR (source_key >= $4 AND source_key < $5))";
+        let family: Vec<Latest> = sqlx::query_as(FAMILY)
+            .bind(origin.delivery.tenant.as_str())
+            .bind(origin.delivery.source.as_str())
+            .bind(base)
+            .bind(format!("{base}#"))
+            .bind(format!("{base}$"))
+            .fetch_all(&mut *self.transaction)
+            .await?;
+        for member in family {
+            if !kept.contains(&member.source_key) && member.status != DocumentStatus::Deleted.as_str() {
+                self.insert_tombstone(origin, &member).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A version that says "gone": everything but the text and facts is carried over.
+    async fn insert_tombstone(&mut self, origin: &Origin<'_>, member: &Latest) -> Result<(), StoreError> {
+        const BURY: &str = "INSERT INTO document (tenant, id, version, is_latest, source, source_key, source_version, \
+            kind, resource_type, patient, encounter, title, author, effective_at, source_time, received_at, \
+            confidentiality, sensitivity, status, text, sections, content_hash, receipt, ordinal) \
+            SELECT tenant, id, version + 1, 1, source, source_key, NULL, kind, resource_type, patient, encounter, '', \
+            NULL, effective_at, source_time, $1, confidentiality, sensitivity, 'deleted', '', '[]', '', $2, $3 \
+            FROM document WHERE tenant = $4 AND id = $5 AND version = $6";
+        let tenant = origin.delivery.tenant.as_str();
+        let id = DocumentId::derive(&origin.delivery.source, &member.source_key);
+        sqlx::query(BURY)
+            .bind(origin.delivery.received_at.as_micros())
+            .bind(origin.delivery.receipt.as_str())
+            .bind(i64::from(origin.ordinal))
+            .bind(tenant)
+            .bind(id.as_str())
+            .bind(member.version)
+            .execute(&mut *self.transaction)
+            .await?;
+        self.supersede(origin, &id, member.version + 1).await
+    }
+
+    async fn insert_version(
+        &mut self,
+        origin: &Origin<'_>,
+        id: &DocumentId,
+        version: i64,
+        document: &Document,
+    ) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO document (tenant, id, version, is_latest, source, source_key, \
+            source_version, kind, resource_type, patient, encounter, title, author, effective_at, source_time, \
+            received_at, confidentiality, sensitivity, status, text, sections, content_hash, receipt, ordinal) \
+            VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+            $21, $22, $23)";
+        let sections = serde_json::to_string(&document.sections).expect("plain values always serialize");
+        sqlx::query(INSERT)
+            .bind(origin.delivery.tenant.as_str())
+            .bind(id.as_str())
+            .bind(version)
+            .bind(origin.delivery.source.as_str())
+            .bind(&document.source_key)
+            .bind(document.source_version.as_deref())
+            .bind(document.kind.as_str())
+            .bind(&document.resource_type)
+            .bind(document.patient.as_ref().map(|patient| patient.as_str()))
+            .bind(document.encounter.as_deref())
+            .bind(&document.title)
+            .bind(document.author.as_deref())
+            .bind(document.times.effective.map(Timestamp::as_micros))
+            .bind(document.times.source.map(Timestamp::as_micros))
+            .bind(origin.delivery.received_at.as_micros())
+            .bind(document.labels.confidentiality.as_str())
+            .bind(rows::sensitivity_text(&document.labels))
+            .bind(document.status.as_str())
+            .bind(&document.text)
+            .bind(sections)
+            .bind(document.content_hash().0)
+            .bind(origin.delivery.receipt.as_str())
+            .bind(i64::from(origin.ordinal))
+            .execute(&mut *self.transaction)
+            .await?;
+        self.insert_facts(origin, id, version, document).await?;
+        self.note_source_time(origin, document.times.source).await?;
+        self.supersede(origin, id, version).await
+    }
+
+    async fn insert_facts(
+        &mut self,
+        origin: &Origin<'_>,
+        id: &DocumentId,
+        version: i64,
+        document: &Document,
+    ) -> Result<(), StoreError> {
+        if document.facts.is_empty() {
+            return Ok(());
+        }
+        let mut insert: QueryBuilder<Engine> = QueryBuilder::new(
+            "INSERT INTO fact (tenant, document, version, ordinal, kind, code_system, code, display, value_number, \
+             value_text, unit, status, effective_at, span_start, span_end) ",
+        );
+        // 15 columns a row: far below the engines' limit of bound values for any real resource.
+        for (batch_number, batch) in document.facts.chunks(500).enumerate() {
+            insert.reset();
+            insert.push_values(batch.iter().enumerate(), |mut row, (index, fact)| {
+                let (number, text, unit) = match &fact.value {
+                    Some(FactValue::Quantity { value, unit }) => (Some(*value), None, unit.clone()),
+                    Some(FactValue::Text(text)) => (None, Some(text.clone()), None),
+                    None => (None, None, None),
+                };
+                row.push_bind(origin.delivery.tenant.as_str().to_owned())
+                    .push_bind(id.as_str().to_owned())
+                    .push_bind(version)
+                    .push_bind((batch_number * 500 + index) as i64)
+                    .push_bind(fact.kind.as_str())
+                    .push_bind(fact.system.clone())
+                    .push_bind(fact.code.clone())
+                    .push_bind(fact.display.clone())
+                    .push_bind(number)
+                    .push_bind(text)
+                    .push_bind(unit)
+                    .push_bind(fact.status.clone())
+                    .push_bind(fact.effective.map(Timestamp::as_micros))
+                    .push_bind(fact.span.start as i64)
+                    .push_bind(fact.span.end as i64);
+            });
+            insert.build().execute(&mut *self.transaction).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes `version` the latest and numbers the change.
+    async fn supersede(&mut self, origin: &Origin<'_>, id: &DocumentId, version: i64) -> Result<(), StoreError> {
+        const DEMOTE: &str =
+            "UPDATE document SET is_latest = 0 WHERE tenant = $1 AND id = $2 AND version < $3 AND is_latest = 1";
+        const CHANGE: &str = "INSERT INTO change (sequence, tenant, document, version, changed_at, received_at) \
+            VALUES ($1, $2, $3, $4, $5, $6)";
+        let tenant = origin.delivery.tenant.as_str();
+        sqlx::query(DEMOTE).bind(tenant).bind(id.as_str()).bind(version).execute(&mut *self.transaction).await?;
+        let sequence = take_numbers(&mut self.transaction, "change", 1).await?;
+        sqlx::query(CHANGE)
+            .bind(sequence)
+            .bind(tenant)
+            .bind(id.as_str())
+            .bind(version)
+            .bind(Timestamp::now().as_micros())
+            .bind(origin.delivery.received_at.as_micros())
+            .execute(&mut *self.transaction)
+            .await?;
+        self.last_change = Some(sequence);
+        Ok(())
+    }
+
+    async fn note_source_time(&mut self, origin: &Origin<'_>, time: Option<Timestamp>) -> Result<(), StoreError> {
+        const NEWER: &str = "UPDATE source SET newest_source_time = $1 WHERE tenant = $2 AND name = $3 \
+            AND (newest_source_time IS NULL OR newest_source_time < $1)";
+        let Some(time) = time else { return Ok(()) };
+        sqlx::query(NEWER)
+            .bind(time.as_micros())
+            .bind(origin.delivery.tenant.as_str())
+            .bind(origin.delivery.source.as_str())
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    async fn quarantine(
+        &mut self,
+        origin: &Origin<'_>,
+        record: &RecordOutcome,
+        unreadable: &Unreadable,
+    ) -> Result<(), StoreError> {
+        const HOLD: &str = "INSERT INTO quarantine \
+            (id, tenant, source, receipt, ordinal, reason, detail, bytes, size, quarantined_at, state) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'held') ON CONFLICT (receipt, ordinal) DO NOTHING";
+        *self.account.quarantined.entry(unreadable.reason).or_default() += 1;
+        sqlx::query(HOLD)
+            .bind(QuarantineId::fresh().as_str())
+            .bind(origin.delivery.tenant.as_str())
+            .bind(origin.delivery.source.as_str())
+            .bind(origin.delivery.receipt.as_str())
+            .bind(i64::from(origin.ordinal))
+            .bind(unreadable.reason.as_str())
+            .bind(&unreadable.detail)
+            .bind(&record.bytes)
+            .bind(record.bytes.len() as i64)
+            .bind(Timestamp::now().as_micros())
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    async fn findings(
+        &mut self,
+        origin: &Origin<'_>,
+        document: Option<&DocumentId>,
+        findings: &[Finding],
+    ) -> Result<(), StoreError> {
+        const FOUND: &str = "INSERT INTO finding \
+            (tenant, receipt, ordinal, number, source, document, rule, severity, path, found_at) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+            ON CONFLICT (tenant, receipt, ordinal, number) DO NOTHING";
+        self.account.findings += findings.len() as u64;
+        for (number, finding) in findings.iter().enumerate() {
+            sqlx::query(FOUND)
+                .bind(origin.delivery.tenant.as_str())
+                .bind(origin.delivery.receipt.as_str())
+                .bind(i64::from(origin.ordinal))
+                .bind(number as i64)
+                .bind(origin.delivery.source.as_str())
+                .bind(document.map(DocumentId::as_str))
+                .bind(&finding.rule)
+                .bind(finding.severity.as_str())
+                .bind(&finding.path)
+                .bind(Timestamp::now().as_micros())
+                .execute(&mut *self.transaction)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// `DocumentReference/9#2` is a part of `DocumentReference/9`.
+fn base_key(source_key: &str) -> &str {
+    source_key.split_once('#').map_or(source_key, |(base, _)| base)
+}

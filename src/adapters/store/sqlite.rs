@@ -1,0 +1,42 @@
+//! What is SQLite's own: opening, durability, write transactions.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use super::StoreError;
+
+pub type Engine = Sqlite;
+pub type Pool = SqlitePool;
+pub type WriteTransaction<'a> = Transaction<'a, Engine>;
+
+pub static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+
+const READERS: u32 = 8;
+/// Another process (the command line beside a server) may hold the write lock for one batch.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A pool of readers and a pool of the one writer: writers queue here, in order, not at the file's lock.
+pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(StoreError::Folder)?;
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledgement follows the commit, so the commit must have reached the disk.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT);
+    let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    let reader = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+    Ok((reader, writer))
+}
+
+/// Takes the write lock at once, so that a transaction that reads first can't fail when it comes to write.
+pub async fn begin_write(writer: &Pool) -> Result<WriteTransaction<'_>, StoreError> {
+    Ok(writer.begin_with("BEGIN IMMEDIATE").await?)
+}
