@@ -1,0 +1,155 @@
+//! Which generation is in service, on disk and in memory, and the swap from one to the next.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::generation::{Generation, IndexChange};
+use super::snapshot::Snapshot;
+use super::{IndexError, analyzer};
+use crate::access::Upkeep;
+
+/// Names the generation in service; replaced by an atomic rename.
+const POINTER: &str = "in-service";
+const POINTER_NEXT: &str = "in-service.next";
+
+#[derive(Clone, Debug)]
+pub struct IndexSettings {
+    /// Components of a vector.
+    pub dimension: usize,
+    /// Scopes of up to this many chunks are scanned exactly; broader ones ask the graph.
+    pub exact_up_to: usize,
+    /// The graph is built once more chunks than this are held.
+    pub graph_from: usize,
+    /// Revisions of what derives the index: normalizer, chunker, embedder.
+    pub recipe: Vec<String>,
+}
+
+impl IndexSettings {
+    /// Equal recipes, equal name: whatever changes the index's content must be part of it.
+    fn recipe_name(&self) -> String {
+        let mut hasher = Sha256::new();
+        for part in self.recipe.iter().map(String::as_str).chain([analyzer::REVISION]) {
+            hasher.update(part.as_bytes());
+            hasher.update([0]);
+        }
+        hex::encode(&hasher.finalize()[..6])
+    }
+}
+
+pub struct Index {
+    root: PathBuf,
+    settings: IndexSettings,
+    serving: Mutex<Generation>,
+    current: ArcSwap<Snapshot>,
+}
+
+impl Index {
+    /// Opens the generation in service below `root`; begins an empty one when there is none, when its
+    /// recipe is not ours, or when its files can't be read: it is derived, and is filled from the store.
+    ///
+    /// Errors: [`IndexError::InUse`] when another process writes it.
+    pub fn open(root: &Path, settings: IndexSettings) -> Result<Self, IndexError> {
+        fs::create_dir_all(root)?;
+        let recipe = settings.recipe_name();
+        let pointed = fs::read_to_string(root.join(POINTER)).ok().map(|name| name.trim().to_owned());
+        let existing = pointed.filter(|name| name.starts_with(&recipe) && root.join(name).is_dir());
+        let opened = existing.map(|name| Generation::open(&root.join(&name), &name, settings.clone()));
+        let mut generation = match opened {
+            Some(Ok(generation)) => generation,
+            Some(Err(IndexError::InUse)) => return Err(IndexError::InUse),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the index can't be opened and is built again from the store");
+                begin(root, &recipe, &settings)?
+            }
+            None => begin(root, &recipe, &settings)?,
+        };
+        point(root, generation.name())?;
+        let snapshot = generation.snapshot()?;
+        Ok(Self {
+            root: root.to_owned(),
+            settings,
+            serving: Mutex::new(generation),
+            current: ArcSwap::from_pointee(snapshot),
+        })
+    }
+
+    /// Take it once per query and keep it to the end.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    pub fn watermark(&self) -> i64 {
+        self.current.load().watermark()
+    }
+
+    /// Applies changes to the generation in service; the next query sees all of them or none.
+    pub fn apply(&self, upkeep: &Upkeep, changes: &[IndexChange], watermark: i64) -> Result<(), IndexError> {
+        let mut serving = self.lock();
+        serving.apply(upkeep, changes, watermark)?;
+        self.current.store(Arc::new(serving.snapshot()?));
+        Ok(())
+    }
+
+    /// An empty generation beside the one in service.
+    pub fn begin_generation(&self, _upkeep: &Upkeep) -> Result<Generation, IndexError> {
+        begin(&self.root, &self.settings.recipe_name(), &self.settings)
+    }
+
+    /// Puts `next` in service; queries in flight finish on the snapshot they hold.
+    ///
+    /// The generation before stays on disk as the way back; older ones go.
+    pub fn put_in_service(&self, _upkeep: &Upkeep, mut next: Generation) -> Result<(), IndexError> {
+        let mut serving = self.lock();
+        let snapshot = next.snapshot()?;
+        point(&self.root, next.name())?;
+        let previous = serving.name().to_owned();
+        let in_service = next.name().to_owned();
+        *serving = next;
+        self.current.store(Arc::new(snapshot));
+        drop(serving);
+        remove_others(&self.root, &[&previous, &in_service])
+    }
+
+    /// Removes a generation that was begun and will not be put in service.
+    pub fn discard(&self, _upkeep: &Upkeep, generation: Generation) -> Result<(), IndexError> {
+        let folder = generation.folder().to_owned();
+        drop(generation);
+        Ok(fs::remove_dir_all(folder)?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generation> {
+        // A panic between commit and memory would show in the next open, from disk; the guard itself is sound.
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn begin(root: &Path, recipe: &str, settings: &IndexSettings) -> Result<Generation, IndexError> {
+    let name = format!("{recipe}-{}", Uuid::now_v7());
+    Generation::open(&root.join(&name), &name, settings.clone())
+}
+
+fn point(root: &Path, name: &str) -> Result<(), IndexError> {
+    let next = root.join(POINTER_NEXT);
+    let file = fs::File::create(&next)?;
+    std::io::Write::write_all(&mut &file, name.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&next, root.join(POINTER))?;
+    fs::File::open(root)?.sync_all()?;
+    Ok(())
+}
+
+fn remove_others(root: &Path, kept: &[&str]) -> Result<(), IndexError> {
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if entry.file_type()?.is_dir() && !kept.iter().any(|kept| name == *kept) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
