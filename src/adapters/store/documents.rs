@@ -184,6 +184,29 @@ impl Store {
         Ok(ids.into_iter().map(DocumentId::new).collect())
     }
 
+    /// How many documents a reindex derives again.
+    pub async fn count_to_reindex(
+        &self,
+        _upkeep: &Upkeep,
+        tenant: &TenantId,
+        target: &ReindexTarget,
+    ) -> Result<u64, StoreError> {
+        const ALL: &str = "SELECT COUNT(*) FROM document WHERE tenant = $1 AND is_latest = 1 AND $2 = ''";
+        const SOURCE: &str = "SELECT COUNT(*) FROM document WHERE tenant = $1 AND is_latest = 1 AND source = $2";
+        const PATIENT: &str = "SELECT COUNT(*) FROM document WHERE tenant = $1 AND is_latest = 1 AND patient = $2";
+        const DOCUMENT: &str = "SELECT COUNT(*) FROM document WHERE tenant = $1 AND is_latest = 1 AND id = $2";
+        let (select, argument) = match target {
+            ReindexTarget::All => (ALL, ""),
+            ReindexTarget::Source(source) => (SOURCE, source.as_str()),
+            ReindexTarget::Patient(patient) => (PATIENT, patient.as_str()),
+            ReindexTarget::Document(document) => (DOCUMENT, document.as_str()),
+        };
+        let count: i64 =
+            sqlx::query_scalar(select).bind(tenant.as_str()).bind(argument).fetch_one(&self.reader).await?;
+        rows::number(count, "count")
+    }
+
+    /// Every tenant that has declared a source.
     pub async fn tenants(&self, _upkeep: &Upkeep) -> Result<Vec<TenantId>, StoreError> {
         let tenants: Vec<String> =
             sqlx::query_scalar("SELECT DISTINCT tenant FROM source ORDER BY tenant").fetch_all(&self.reader).await?;

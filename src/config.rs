@@ -1,0 +1,231 @@
+//! Configuration: one TOML file and `ANAMNESIS_*` variables. The only reader of the environment.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path} can't be read")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{path} is not valid: {source}")]
+    Syntax { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{name} is not valid: {expected}")]
+    Variable { name: &'static str, expected: &'static str },
+}
+
+/// Everything that can be set. A variable wins over the file, the file over the default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the store and the index live. `ANAMNESIS_DATA_DIR`; default `data`.
+    pub data_dir: PathBuf,
+    /// Where model weights are cached. `ANAMNESIS_MODEL_DIR`; default: the user's cache folder.
+    pub model_dir: PathBuf,
+    /// A model manifest; default: the one built in.
+    pub model_manifest: Option<PathBuf>,
+    /// `cpu`, `cuda:N` or `metal:N`. `ANAMNESIS_DEVICE`; default `cpu`.
+    pub device: String,
+    /// `ANAMNESIS_LISTEN`; default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// Health and metrics. `ANAMNESIS_OPERATIONS_LISTEN`; default `127.0.0.1:9090`.
+    pub operations_listen: SocketAddr,
+    /// The tenant of the sources declared here and of the command line. `ANAMNESIS_TENANT`; default `main`.
+    pub tenant: String,
+    /// Largest body taken, in bytes; default 64 MiB.
+    pub max_body_bytes: usize,
+    /// `ANAMNESIS_LOG`; default `info`.
+    pub log: String,
+    /// `text` or `json`. `ANAMNESIS_LOG_FORMAT`; default `text`.
+    pub log_format: String,
+    /// A file with at least 32 bytes of secret: accepts HS256 tokens that `anamnesis token` mints.
+    /// For development only. `ANAMNESIS_DEVELOPMENT_KEY_FILE`; default none.
+    pub development_key_file: Option<PathBuf>,
+    pub index: IndexConfig,
+    pub answer: AnswerConfig,
+    #[serde(rename = "issuer")]
+    pub issuers: Vec<IssuerConfig>,
+    #[serde(rename = "source")]
+    pub sources: Vec<SourceConfig>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexConfig {
+    /// Scopes of up to this many chunks are scanned exactly; default 50,000.
+    pub exact_up_to: usize,
+    /// The graph is built once more chunks than this are held; default 50,000.
+    pub graph_from: usize,
+    /// Most changes taken into one commit; default 512.
+    pub batch: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnswerConfig {
+    /// Evidence below this (0 to 1) makes an abstention. The threshold doesn't carry over between
+    /// collections: calibrate it on one's own questions.
+    pub min_evidence: f32,
+    /// Sentences in an answer, at most.
+    pub max_sentences: usize,
+}
+
+/// Whose tokens are taken. No issuer and no development key: every token is refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    pub issuer: String,
+    pub audience: String,
+    /// All of its tokens belong to this tenant; or name the claim that says so.
+    pub tenant: Option<String>,
+    pub tenant_claim: Option<String>,
+    /// One of the two.
+    pub jwks_file: Option<PathBuf>,
+    pub jwks_url: Option<String>,
+    /// `RS256`, `RS384`, `ES256`, `ES384`, `EdDSA`; default all of them.
+    #[serde(default)]
+    pub algorithms: Vec<String>,
+    /// The claim with the launch patient; default `patient`.
+    pub patient_claim: Option<String>,
+    /// The claim with sensitivity codes the caller is cleared for; default none, so all labelled data is withheld.
+    pub clearance_claim: Option<String>,
+}
+
+/// A feed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    pub name: String,
+    /// Sources with one namespace mean the same patients by the same ids; default `main`.
+    #[serde(default = "primary_namespace")]
+    pub patients: String,
+    /// Seconds of silence after which the feed counts as aging; default one day.
+    #[serde(default = "one_day")]
+    pub warn_after_s: u64,
+    /// Seconds of silence after which it counts as stale; default one week.
+    #[serde(default = "one_week")]
+    pub error_after_s: u64,
+    /// A mapping file (TOML), relative to this file, for CRM rows.
+    pub mapping: Option<PathBuf>,
+}
+
+fn primary_namespace() -> String {
+    "main".to_owned()
+}
+
+pub fn one_day() -> u64 {
+    86_400
+}
+
+pub fn one_week() -> u64 {
+    604_800
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            model_dir: default_model_dir(),
+            model_manifest: None,
+            device: "cpu".to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            operations_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            tenant: "main".to_owned(),
+            max_body_bytes: 64 * 1024 * 1024,
+            log: "info".to_owned(),
+            log_format: "text".to_owned(),
+            development_key_file: None,
+            index: IndexConfig::default(),
+            answer: AnswerConfig::default(),
+            issuers: Vec::new(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        Self { exact_up_to: 50_000, graph_from: 50_000, batch: 512 }
+    }
+}
+
+impl Default for AnswerConfig {
+    fn default() -> Self {
+        Self { min_evidence: 0.45, max_sentences: 3 }
+    }
+}
+
+fn default_model_dir() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache.or(home).unwrap_or_else(|| PathBuf::from(".cache")).join("anamnesis").join("models")
+}
+
+impl Config {
+    /// Reads the file (if one is named, here or by `ANAMNESIS_CONFIG`), then the variables.
+    /// Relative paths in the file are taken from its own folder.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let named = std::env::var_os("ANAMNESIS_CONFIG").map(PathBuf::from);
+        let mut config = match file.map(Path::to_owned).or(named) {
+            Some(path) => Self::read(&path)?,
+            None => Self::default(),
+        };
+        config.apply_variables()?;
+        Ok(config)
+    }
+
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    fn resolve_paths(&mut self, folder: &Path) {
+        let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
+        resolve(&mut self.data_dir);
+        resolve(&mut self.model_dir);
+        self.model_manifest.iter_mut().for_each(resolve);
+        self.development_key_file.iter_mut().for_each(resolve);
+        self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()).for_each(resolve);
+        self.sources.iter_mut().filter_map(|source| source.mapping.as_mut()).for_each(resolve);
+    }
+
+    fn apply_variables(&mut self) -> Result<(), ConfigError> {
+        text_variable("ANAMNESIS_DATA_DIR", |value| self.data_dir = value.into());
+        text_variable("ANAMNESIS_MODEL_DIR", |value| self.model_dir = value.into());
+        text_variable("ANAMNESIS_MODEL_MANIFEST", |value| self.model_manifest = Some(value.into()));
+        text_variable("ANAMNESIS_DEVICE", |value| self.device = value);
+        text_variable("ANAMNESIS_TENANT", |value| self.tenant = value);
+        text_variable("ANAMNESIS_LOG", |value| self.log = value);
+        text_variable("ANAMNESIS_LOG_FORMAT", |value| self.log_format = value);
+        text_variable("ANAMNESIS_DEVELOPMENT_KEY_FILE", |value| self.development_key_file = Some(value.into()));
+        address_variable("ANAMNESIS_LISTEN", &mut self.listen)?;
+        address_variable("ANAMNESIS_OPERATIONS_LISTEN", &mut self.operations_listen)
+    }
+
+    pub fn store_path(&self) -> PathBuf {
+        self.data_dir.join("store.sqlite")
+    }
+
+    pub fn index_path(&self) -> PathBuf {
+        self.data_dir.join("index")
+    }
+}
+
+fn text_variable(name: &str, set: impl FnOnce(String)) {
+    if let Ok(value) = std::env::var(name)
+        && !value.is_empty()
+    {
+        set(value);
+    }
+}
+
+fn address_variable(name: &'static str, address: &mut SocketAddr) -> Result<(), ConfigError> {
+    let Ok(value) = std::env::var(name) else { return Ok(()) };
+    *address = value.parse().map_err(|_| ConfigError::Variable { name, expected: "an address and port" })?;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! How old what is served is: each feed, and the index behind the store.
+
+use std::sync::Arc;
+
+use crate::access::{Access, Upkeep};
+use crate::adapters::index::Index;
+use crate::adapters::store::{Store, StoreError};
+use crate::domain::{Freshness, IndexFreshness, Timestamp};
+use crate::telemetry::{Metrics, SourceLabel};
+
+#[derive(Clone)]
+pub struct FreshnessFlow {
+    store: Store,
+    index: Arc<Index>,
+    metrics: Arc<Metrics>,
+}
+
+impl FreshnessFlow {
+    pub fn new(store: Store, index: Arc<Index>, metrics: Arc<Metrics>) -> Self {
+        Self { store, index, metrics }
+    }
+
+    pub async fn run(&self, access: &Access) -> Result<Freshness, StoreError> {
+        let now = Timestamp::now();
+        Ok(Freshness { index: self.index_freshness(now).await?, feeds: self.store.feeds(access, now).await? })
+    }
+
+    /// Sets the gauges; called before each scrape.
+    pub async fn measure(&self, upkeep: &Upkeep) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        let index = self.index_freshness(now).await?;
+        self.metrics.index_watermark.set(index.watermark);
+        self.metrics.newest_change.set(index.newest_change);
+        self.metrics.index_lag.set(index.lag_s);
+        self.metrics.index_chunks.set(self.index.snapshot().chunks() as i64);
+        for tenant in self.store.tenants(upkeep).await? {
+            for feed in self.store.feeds_for_metrics(upkeep, &tenant, now).await? {
+                let label = SourceLabel { source: feed.source.to_string() };
+                self.metrics.source_age.get_or_create(&label).set(feed.age_s.unwrap_or(-1));
+            }
+        }
+        Ok(())
+    }
+
+    async fn index_freshness(&self, now: Timestamp) -> Result<IndexFreshness, StoreError> {
+        let watermark = self.index.watermark();
+        let newest_change = self.store.newest_change().await?;
+        let oldest = self.store.oldest_change_after(watermark).await?;
+        let lag_s = oldest.map_or(0, |at| now.seconds_since(at).max(0));
+        Ok(IndexFreshness { watermark, newest_change, lag_s })
+    }
+}

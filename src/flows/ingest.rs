@@ -1,0 +1,145 @@
+//! Takes records in: land them durably, then read them into documents or quarantine.
+
+use std::sync::Arc;
+
+use crate::access::{Permit, Upkeep};
+use crate::adapters::store::{NormalizedDelivery, RecordOutcome, Store, StoreError};
+use crate::domain::{Account, Delivery, Format, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp};
+use crate::stages::normalize::{Origin, normalize};
+use crate::stages::split::{Piece, split};
+use crate::telemetry::{Metrics, ReasonLabel, SourceLabel};
+
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("no such source is declared")]
+    UnknownSource,
+    #[error("the source has no mapping for CRM rows")]
+    NoMapping,
+    #[error("the delivery is empty")]
+    Empty,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the reading task was stopped")]
+    Stopped,
+}
+
+#[derive(Clone)]
+pub struct IngestFlow {
+    store: Store,
+    metrics: Arc<Metrics>,
+}
+
+impl IngestFlow {
+    pub fn new(store: Store, metrics: Arc<Metrics>) -> Self {
+        Self { store, metrics }
+    }
+
+    /// Lands what a caller sent. When this returns, it is on disk: only then may it be acknowledged.
+    pub async fn accept(
+        &self,
+        permit: &Permit,
+        source: &SourceId,
+        format: Format,
+        name: Option<String>,
+        bytes: Vec<u8>,
+    ) -> Result<ReceiptId, IngestError> {
+        self.land(permit.tenant(), source, format, name, bytes).await
+    }
+
+    /// The same for files on the operator's own machine.
+    pub async fn accept_file(
+        &self,
+        _upkeep: &Upkeep,
+        tenant: &TenantId,
+        source: &SourceId,
+        format: Format,
+        name: Option<String>,
+        bytes: Vec<u8>,
+    ) -> Result<ReceiptId, IngestError> {
+        self.land(tenant, source, format, name, bytes).await
+    }
+
+    async fn land(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        format: Format,
+        name: Option<String>,
+        bytes: Vec<u8>,
+    ) -> Result<ReceiptId, IngestError> {
+        let description = self.store.source(tenant, source).await?.ok_or(IngestError::UnknownSource)?;
+        if matches!(format, Format::CrmCsv | Format::CrmJson) && description.mapping.is_none() {
+            return Err(IngestError::NoMapping);
+        }
+        if bytes.is_empty() {
+            return Err(IngestError::Empty);
+        }
+        let delivery = Delivery {
+            receipt: ReceiptId::fresh(),
+            tenant: tenant.clone(),
+            source: source.clone(),
+            format,
+            name,
+            bytes,
+            received_at: Timestamp::now(),
+        };
+        self.store.land(&delivery).await?;
+        self.metrics.received.get_or_create(&SourceLabel { source: source.to_string() }).inc();
+        Ok(delivery.receipt)
+    }
+
+    /// Reads the oldest delivery that waits; `None` when none does.
+    pub async fn read_next(&self, upkeep: &Upkeep) -> Result<Option<(ReceiptId, Account)>, IngestError> {
+        let Some(delivery) = self.store.next_landed(upkeep).await? else { return Ok(None) };
+        let source = self.store.source(&delivery.tenant, &delivery.source).await?.ok_or(IngestError::UnknownSource)?;
+        let (delivery, records) = read(delivery, source).await?;
+        let normalized = NormalizedDelivery { delivery: &delivery, records };
+        let account = self.store.record_outcomes(upkeep, &normalized).await?;
+        self.count(&delivery.source, &account);
+        Ok(Some((delivery.receipt, account)))
+    }
+
+    fn count(&self, source: &SourceId, account: &Account) {
+        let quarantined: u64 = account.quarantined.values().sum();
+        let label = SourceLabel { source: source.to_string() };
+        self.metrics.accepted.get_or_create(&label).inc_by(account.records - quarantined);
+        for (reason, count) in &account.quarantined {
+            let label = ReasonLabel { source: source.to_string(), reason: reason.as_str().to_owned() };
+            self.metrics.quarantined.get_or_create(&label).inc_by(*count);
+        }
+    }
+}
+
+/// Splits and normalizes a delivery off the request threads.
+async fn read(
+    delivery: Delivery,
+    source: SourceDescription,
+) -> Result<(Delivery, Vec<RecordOutcome>), IngestError> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let records = read_pieces(&delivery, &source);
+        (delivery, records)
+    });
+    reading.await.map_err(|_| IngestError::Stopped)
+}
+
+/// Every piece of a delivery, read or with the reason why not.
+pub(super) fn read_pieces(delivery: &Delivery, source: &SourceDescription) -> Vec<RecordOutcome> {
+    let origin = Origin {
+        source,
+        format: delivery.format,
+        name: delivery.name.as_deref(),
+        received_at: delivery.received_at,
+    };
+    split(delivery, source.mapping.as_ref())
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Record(record) => {
+                let result = normalize(&record, &origin);
+                RecordOutcome { ordinal: record.ordinal, bytes: record.bytes, result }
+            }
+            Piece::Unreadable { ordinal, bytes, unreadable } => {
+                RecordOutcome { ordinal, bytes, result: Err(unreadable) }
+            }
+        })
+        .collect()
+}

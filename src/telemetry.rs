@@ -1,0 +1,143 @@
+//! Counters, gauges and histograms, and the log's form. Holds ids, counts and durations only.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SourceLabel {
+    pub source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    pub source: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabel {
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    pub outcome: String,
+}
+
+type LatencyFamily = Family<OutcomeLabel, Histogram, fn() -> Histogram>;
+
+/// All that is counted, in one registry. Shared behind an `Arc`.
+pub struct Metrics {
+    registry: Registry,
+    /// Deliveries landed.
+    pub received: Family<SourceLabel, Counter>,
+    /// Records that ended as documents, unchanged, removed or carrying nothing.
+    pub accepted: Family<SourceLabel, Counter>,
+    pub quarantined: Family<ReasonLabel, Counter>,
+    /// Seconds since each source was last heard from.
+    pub source_age: Family<SourceLabel, Gauge<i64, AtomicI64>>,
+    /// From landing to the first snapshot that shows it.
+    pub event_to_searchable: Histogram,
+    pub search_latency: LatencyFamily,
+    pub answer_latency: LatencyFamily,
+    pub index_chunks: Gauge<i64, AtomicI64>,
+    pub index_watermark: Gauge<i64, AtomicI64>,
+    pub newest_change: Gauge<i64, AtomicI64>,
+    /// Age of the oldest change that the index doesn't show.
+    pub index_lag: Gauge<i64, AtomicI64>,
+    pub tokens_refused: Family<RefusalLabel, Counter>,
+    pub passages_embedded: Counter<u64, AtomicU64>,
+}
+
+fn fast_histogram() -> Histogram {
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0])
+}
+
+fn slow_histogram() -> Histogram {
+    Histogram::new([0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0])
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("anamnesis"),
+            received: Family::default(),
+            accepted: Family::default(),
+            quarantined: Family::default(),
+            source_age: Family::default(),
+            event_to_searchable: slow_histogram(),
+            search_latency: Family::new_with_constructor(fast_histogram as fn() -> Histogram),
+            answer_latency: Family::new_with_constructor(fast_histogram as fn() -> Histogram),
+            index_chunks: Gauge::default(),
+            index_watermark: Gauge::default(),
+            newest_change: Gauge::default(),
+            index_lag: Gauge::default(),
+            tokens_refused: Family::default(),
+            passages_embedded: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("deliveries_received", "Deliveries landed", self.received.clone());
+        registry.register("records_accepted", "Records read and taken in", self.accepted.clone());
+        registry.register("records_quarantined", "Records that could not be read", self.quarantined.clone());
+        registry.register_with_unit(
+            "source_age",
+            "Time since the source was last heard from",
+            Unit::Seconds,
+            self.source_age.clone(),
+        );
+        registry.register_with_unit(
+            "event_to_searchable",
+            "Time from landing to searchable",
+            Unit::Seconds,
+            self.event_to_searchable.clone(),
+        );
+        registry.register_with_unit("search_latency", "Search", Unit::Seconds, self.search_latency.clone());
+        registry.register_with_unit("answer_latency", "Answer", Unit::Seconds, self.answer_latency.clone());
+        registry.register("index_chunks", "Chunks in the index", self.index_chunks.clone());
+        registry.register("index_watermark", "Last change that the index shows", self.index_watermark.clone());
+        registry.register("newest_change", "Last change in the store", self.newest_change.clone());
+        registry.register_with_unit(
+            "index_lag",
+            "Age of the oldest change not yet shown",
+            Unit::Seconds,
+            self.index_lag.clone(),
+        );
+        registry.register("tokens_refused", "Tokens refused", self.tokens_refused.clone());
+        registry.register("passages_embedded", "Passages through the model", self.passages_embedded.clone());
+    }
+
+    /// The OpenMetrics text.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+pub fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// Structured lines on standard error; `filter` as in `info,anamnesis=debug`.
+pub fn start_logging(filter: &str, json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start (tests in one process) keeps the first.
+    let _ = if json { lines.json().try_init() } else { lines.try_init() };
+}
