@@ -23,7 +23,8 @@ const STOP: &[&str] = &[
 const NEWEST: &[&str] =
     &["current", "currently", "last", "latest", "most", "newest", "now", "recent", "recently", "still", "today"];
 
-const HONORIFICS: &[&str] = &["dr", "miss", "mr", "mrs", "ms", "prof"];
+/// As written before a name; `MS` is a disease.
+const HONORIFICS: &[&str] = &["Dr", "Miss", "Mr", "Mrs", "Ms", "Prof"];
 
 const DURATIONS: &[&str] = &["day", "hour", "minute", "month", "time", "week", "year"];
 
@@ -193,7 +194,7 @@ fn named_terms(question: &str) -> Vec<(String, Naming)> {
     let word = |at: Option<usize>| at.and_then(|at| all.get(at)).copied();
     let mut named = Vec::new();
     for (at, surface) in all.iter().enumerate() {
-        let Some(term) = term(surface) else { continue };
+        let Some(term) = term(surface).filter(|_| !HONORIFICS.contains(surface)) else { continue };
         let naming =
             if shouted { Naming::Ordinary } else { naming(surface, word(at.checked_sub(1)), word(Some(at + 1))) };
         named.push((term, naming));
@@ -211,7 +212,7 @@ fn naming(word: &str, before: Option<&str>, after: Option<&str>) -> Naming {
         return Naming::Ordinary;
     }
     let beside = |other: Option<&str>| other.is_some_and(|other| is_name_word(other) && is_name_word(word));
-    let titled = before.is_some_and(|before| HONORIFICS.contains(&before.to_lowercase().as_str()));
+    let titled = before.is_some_and(|before| HONORIFICS.contains(&before));
     if titled || word.contains(['\'', '’']) || beside(before) || beside(after) {
         return Naming::Person;
     }
