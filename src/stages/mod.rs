@@ -1,1 +1,6 @@
 //! Pure functions: same input, same output, no I/O.
+
+pub mod age;
+pub mod fuse;
+pub mod ground;
+pub mod terms;

@@ -1,0 +1,193 @@
+//! Chooses the sentences of an answer.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use super::evidence::{Reading, cosine};
+use super::verify::{abstained, gist};
+use super::{Candidate, Evidence, Settings, fold};
+use crate::domain::{Abstention, Answer, AnswerStatus, Citation, Passage, Sentence, Span};
+use crate::stages::terms::{asks_for_newest, words};
+
+/// Weights of a sentence's support. On judged questions without the document's standing three in
+/// five answers came wholly from the right document, with it nine in ten.
+const COSINE_WEIGHT: f32 = 0.7;
+const COVERAGE_WEIGHT: f32 = 0.3;
+const STANDING_WEIGHT: f32 = 0.3;
+
+/// Share of the best relevance from which a sentence is as much to the point, so that age may decide.
+const AS_RELEVANT: f32 = 0.85;
+
+/// The answer: up to `max_sentences` verbatim sentences, each with its citations, or an abstention.
+///
+/// `passages` come best first; `candidate_vectors` lies beside `candidates`, in the question
+/// vector's space. Without usable vectors the question's words decide alone.
+///
+/// Sentences come best first; when the question asks how things stand now, those about as relevant
+/// as the best come newest first. The same sentence in several documents of one patient is said once and cited from
+/// each, newest first. A negated sentence is quoted like any other: "denies pain" answers too.
+pub fn select(
+    question: &str,
+    question_vector: &[f32],
+    passages: &[Passage],
+    candidates: &[Candidate],
+    candidate_vectors: &[Vec<f32>],
+    settings: &Settings,
+) -> Answer {
+    if passages.is_empty() {
+        return abstained(Abstention::NoEvidence);
+    }
+    let reading = Reading::of(question, question_vector, passages);
+    if !suffices(&reading.evidence(candidates, candidate_vectors), settings) {
+        return abstained(Abstention::WeakEvidence);
+    }
+    let mut scored = score(&reading, candidates, candidate_vectors);
+    order(&mut scored, asks_for_newest(question));
+    let sentences: Vec<Sentence> =
+        pick(scored, settings).into_iter().filter_map(|said| sentence(said, settings)).collect();
+    if sentences.is_empty() {
+        return abstained(Abstention::WeakEvidence);
+    }
+    Answer { status: AnswerStatus::Answered, reason: None, sentences }
+}
+
+/// A threshold that is no number is never met.
+fn suffices(evidence: &Evidence, settings: &Settings) -> bool {
+    let named = !settings.require_named || evidence.absent_things == 0;
+    named && evidence.strength() >= settings.min_evidence
+}
+
+struct Scored<'a> {
+    passage: &'a Passage,
+    span: Span,
+    text: &'a str,
+    gist: String,
+    vector: &'a [f32],
+    /// Of the sentence itself to the question, 0 to 1.
+    relevance: f32,
+    /// Relevance and the document's standing, 0 to 1.
+    support: f32,
+}
+
+impl Scored<'_> {
+    fn same_patient(&self, other: &Self) -> bool {
+        self.passage.document.document.patient == other.passage.document.document.patient
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.same_patient(other) && self.gist == other.gist
+    }
+
+    /// Whether saying `other` after this one adds nothing.
+    fn makes_redundant(&self, other: &Self, redundancy: f32) -> bool {
+        if self.passage.document.key == other.passage.document.key && overlap(self.span, other.span) {
+            return true;
+        }
+        let alike = cosine(self.vector, other.vector).is_none_or(|cosine| cosine >= redundancy);
+        self.same_patient(other) && alike && marks(other.text).is_subset(&marks(self.text))
+    }
+}
+
+fn overlap(one: Span, other: Span) -> bool {
+    one.start < other.end && other.start < one.end
+}
+
+/// Every word, small ones included, and every sign that can turn a statement round.
+fn marks(text: &str) -> BTreeSet<String> {
+    let signs = text.chars().filter(|c| "<>≤≥=+-−±~↑↓".contains(*c)).map(String::from);
+    words(text).map(str::to_lowercase).chain(signs).collect()
+}
+
+fn score<'a>(reading: &Reading<'a>, candidates: &[Candidate], vectors: &'a [Vec<f32>]) -> Vec<Scored<'a>> {
+    let vectors = vectors.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
+    let scored = candidates.iter().zip(vectors).filter_map(|(candidate, vector)| {
+        let passage = reading.passages.get(candidate.passage)?;
+        let text = candidate.text(reading.passages)?;
+        let cosine = reading.cosine(vector).map(|cosine| (cosine, COSINE_WEIGHT));
+        let coverage = reading.coverage(passage, text).map(|coverage| (coverage, COVERAGE_WEIGHT));
+        let standing = Some((reading.standing(&passage.document.key), STANDING_WEIGHT));
+        Some(Scored {
+            passage,
+            span: candidate.span,
+            text,
+            gist: gist(text),
+            vector,
+            relevance: weighted_mean([cosine, coverage]),
+            support: weighted_mean([cosine, coverage, standing]),
+        })
+    });
+    scored.collect()
+}
+
+/// Of the values that are known, each with its weight.
+fn weighted_mean<const N: usize>(values: [Option<(f32, f32)>; N]) -> f32 {
+    let (sum, weights) = values
+        .into_iter()
+        .flatten()
+        .fold((0.0, 0.0), |(sum, weights), (value, weight)| (sum + value * weight, weights + weight));
+    if weights > 0.0 { (sum / weights).clamp(0.0, 1.0) } else { 0.0 }
+}
+
+/// Best support first, ties newest first; with `newest`, those as relevant as the best lead, newest first.
+fn order(scored: &mut [Scored<'_>], newest: bool) {
+    let bar = scored.iter().map(|one| one.relevance).fold(0.0, f32::max) * AS_RELEVANT;
+    let leads = |one: &Scored<'_>| newest && one.relevance >= bar;
+    scored.sort_by(|a, b| {
+        let by_age = || b.passage.document.as_of().cmp(&a.passage.document.as_of());
+        let by_support = || b.support.total_cmp(&a.support);
+        let by_place = || (&a.passage.document.key, a.span).cmp(&(&b.passage.document.key, b.span));
+        match (leads(a), leads(b)) {
+            (true, true) => by_age().then_with(by_support).then_with(by_place),
+            (false, false) => by_support().then_with(by_age).then_with(by_place),
+            (a_leads, b_leads) => b_leads.cmp(&a_leads),
+        }
+    });
+}
+
+/// Groups of scored candidates that say the same, in order.
+fn pick<'a>(scored: Vec<Scored<'a>>, settings: &Settings) -> Vec<Vec<Scored<'a>>> {
+    let floor = scored.iter().map(|one| one.support).fold(0.0, f32::max) * settings.support_floor;
+    let mut picked: Vec<Vec<Scored<'a>>> = Vec::new();
+    for one in scored {
+        let same = picked.iter_mut().find(|said| said.iter().any(|other| other.says_the_same(&one)));
+        if let Some(said) = same {
+            if said.iter().all(|other| other.passage.document.key.id != one.passage.document.key.id) {
+                said.push(one);
+            }
+            continue;
+        }
+        let redundant = || picked.iter().flatten().any(|said| said.makes_redundant(&one, settings.redundancy));
+        if picked.len() < settings.max_sentences && one.support >= floor && !redundant() {
+            picked.push(vec![one]);
+        }
+    }
+    picked
+}
+
+fn sentence(mut said: Vec<Scored<'_>>, settings: &Settings) -> Option<Sentence> {
+    let support = said.iter().map(|one| one.support).fold(0.0, f32::max);
+    said.sort_by_key(|one| (Reverse(one.passage.document.as_of()), one.passage.document.key.clone()));
+    let text = fold(said.first()?.text);
+    let citations = said.iter().take(settings.max_citations.max(1)).map(cite).collect();
+    Some(Sentence { text, support, citations })
+}
+
+fn cite(said: &Scored<'_>) -> Citation {
+    let stored = &said.passage.document;
+    Citation {
+        key: stored.key.clone(),
+        span: said.span,
+        quote: said.text.to_owned(),
+        title: stored.document.title.clone(),
+        kind: stored.document.kind,
+        section: said.passage.hit.chunk.section.clone(),
+        source: stored.source.clone(),
+        effective: stored.document.times.effective,
+        source_time: stored.document.times.source,
+        received_at: stored.received_at,
+    }
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;
