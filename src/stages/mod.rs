@@ -1,1 +1,4 @@
 //! Pure functions: same input, same output, no I/O.
+
+pub mod chunk;
+pub mod sentences;
