@@ -4,3 +4,5 @@ pub mod age;
 pub mod fuse;
 pub mod ground;
 pub mod terms;
+pub mod chunk;
+pub mod sentences;

@@ -1,0 +1,306 @@
+//! Turns texts into unit vectors: tokenizes, batches by length, computes, puts them back in order.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use tokenizers::{Tokenizer, TruncationParams};
+
+use super::manifest::{Manifest, TOKENIZER};
+use super::network::Network;
+use super::weights::{DeviceChoice, InferenceError, read_verified};
+
+/// Tokens of one batch, padding included: few enough to stay in the processor's caches.
+const BATCH_TOKENS: usize = 1024;
+/// No sequence of a batch is shorter than this part of its longest.
+const SHORTEST_PART: f32 = 0.85;
+
+/// What a text is to the model: some models were trained with a prefix for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Query,
+    Passage,
+}
+
+/// A loaded embedding model. Cheap to share, costly to load; every method may run on many threads.
+pub struct Embedder {
+    network: Network,
+    /// Truncates to the model's longest input.
+    tokenizer: Tokenizer,
+    /// Sees all of a text.
+    counter: Tokenizer,
+    query_prefix: String,
+    passage_prefix: String,
+    dimension: usize,
+    max_tokens: usize,
+    revision: String,
+}
+
+impl Embedder {
+    /// Reads and verifies the model's files in `folder`, as [`obtain`](super::obtain) returns it.
+    pub fn load(manifest: &Manifest, folder: &Path, device: DeviceChoice) -> Result<Self, InferenceError> {
+        let device = device.open()?;
+        let counter = load_tokenizer(manifest, folder)?;
+        let specials = counter.encode_fast("", true).map_err(unloadable)?.len();
+        let prefix = counter.encode_fast(manifest.passage_prefix.as_str(), false).map_err(unloadable)?.len();
+        if manifest.max_tokens <= specials + prefix {
+            return Err(InferenceError::Unloadable("max_tokens leaves no room for text".to_owned()));
+        }
+        let mut tokenizer = counter.clone();
+        let truncation = TruncationParams { max_length: manifest.max_tokens, ..TruncationParams::default() };
+        tokenizer.with_truncation(Some(truncation)).map_err(unloadable)?;
+        Ok(Self {
+            network: Network::load(manifest, folder, device)?,
+            tokenizer,
+            counter,
+            query_prefix: manifest.query_prefix.clone(),
+            passage_prefix: manifest.passage_prefix.clone(),
+            dimension: manifest.dimension,
+            max_tokens: manifest.max_tokens - specials - prefix,
+            revision: manifest.fingerprint(),
+        })
+    }
+
+    /// One vector of unit length per text, in the order of the texts.
+    ///
+    /// What goes beyond the longest input is not seen. Computes on rayon's threads and blocks
+    /// until it is done.
+    pub fn embed(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let sequences = self.tokenize(texts, role)?;
+        let batches = batches(&sequences);
+        let compute = |batch: &Vec<usize>| {
+            let rows: Vec<&[u32]> = batch.iter().filter_map(|at| sequences.get(*at)).map(Vec::as_slice).collect();
+            self.network.forward(&rows)
+        };
+        let computed: Vec<Vec<Vec<f32>>> = if self.network.is_on_cpu() {
+            batches.par_iter().map(compute).collect::<Result<_, _>>()?
+        } else {
+            batches.iter().map(compute).collect::<Result<_, _>>()?
+        };
+        let mut placed: Vec<_> = batches.into_iter().flatten().zip(computed.into_iter().flatten()).collect();
+        placed.sort_unstable_by_key(|(at, _)| *at);
+        Ok(placed.into_iter().map(|(_, vector)| vector).collect())
+    }
+
+    /// Tokens of the whole text, without the special ones; what can't be tokenized counts its bytes.
+    pub fn count_tokens(&self, text: &str) -> usize {
+        self.counter.encode_fast(text, false).map_or(text.len(), |encoding| encoding.len())
+    }
+
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// Tokens of a passage that the model sees, as [`count_tokens`](Self::count_tokens) counts them.
+    pub fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    /// Vectors are comparable only when made under one revision.
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    fn tokenize(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<u32>>, InferenceError> {
+        let prefix = match role {
+            Role::Query => &self.query_prefix,
+            Role::Passage => &self.passage_prefix,
+        };
+        let tokenize =
+            |(position, text): (usize, &&str)| match self.tokenizer.encode_fast(format!("{prefix}{text}"), true) {
+                Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+                Err(_) => Err(InferenceError::Tokens { position }),
+            };
+        texts.par_iter().enumerate().map(tokenize).collect()
+    }
+}
+
+/// The tokenizer with its file's own truncation and padding taken off, and `[SEP]` in a text read as text.
+fn load_tokenizer(manifest: &Manifest, folder: &Path) -> Result<Tokenizer, InferenceError> {
+    let mut tokenizer = Tokenizer::from_bytes(read_verified(manifest, folder, TOKENIZER)?).map_err(unloadable)?;
+    tokenizer.with_truncation(None).map_err(unloadable)?.with_padding(None);
+    tokenizer.set_encode_special_tokens(true);
+    Ok(tokenizer)
+}
+
+fn unloadable(error: tokenizers::Error) -> InferenceError {
+    InferenceError::Unloadable(format!("{TOKENIZER}: {error}"))
+}
+
+/// Positions of the sequences, longest first, in groups of near-equal length.
+fn batches(sequences: &[Vec<u32>]) -> Vec<Vec<usize>> {
+    let length = |at: usize| sequences.get(at).map_or(0, Vec::len);
+    let mut order: Vec<usize> = (0..sequences.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(length(*at)));
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut longest = 0;
+    for at in order {
+        match batches.last_mut() {
+            Some(batch)
+                if (batch.len() + 1) * longest <= BATCH_TOKENS
+                    && length(at) as f32 >= SHORTEST_PART * longest as f32 =>
+            {
+                batch.push(at);
+            }
+            _ => {
+                longest = length(at);
+                batches.push(vec![at]);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tiny_model::{DIMENSION, MAX_TOKENS, write_tiny_model};
+    use super::*;
+
+    fn tiny() -> (Embedder, Manifest, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest::parse(&write_tiny_model(folder.path(), 7)).unwrap();
+        (Embedder::load(&manifest, folder.path(), DeviceChoice::Cpu).unwrap(), manifest, folder)
+    }
+
+    /// The default model, where its files are there already.
+    fn real() -> Option<Embedder> {
+        let manifest = Manifest::default_embedder();
+        let folder = std::env::var_os("ANAMNESIS_MODEL_DIR").map(|cache| manifest.folder_in(Path::new(&cache)));
+        match folder.filter(|folder| folder.is_dir()) {
+            Some(folder) => Some(Embedder::load(&manifest, &folder, DeviceChoice::Cpu).unwrap()),
+            None => {
+                eprintln!("SKIPPED: ANAMNESIS_MODEL_DIR doesn't hold {}", manifest.name);
+                None
+            }
+        }
+    }
+
+    fn dot(one: &[f32], other: &[f32]) -> f32 {
+        one.iter().zip(other).map(|(a, b)| a * b).sum()
+    }
+
+    fn cosine(embedder: &Embedder, one: &str, other: &str) -> f32 {
+        let vectors = embedder.embed(&[one, other], Role::Passage).unwrap();
+        dot(&vectors[0], &vectors[1])
+    }
+
+    /// Texts of very different lengths, none like another.
+    fn assorted() -> Vec<String> {
+        (0..60).map(|n: usize| format!("patient {n} ") + &"has chest pain, no fever ".repeat(n * 7 % 13)).collect()
+    }
+
+    fn assert_batching_changes_nothing(embedder: &Embedder) {
+        let texts = assorted();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let together = embedder.embed(&texts, Role::Passage).unwrap();
+        assert_eq!(together.len(), texts.len());
+        for (text, vector) in texts.iter().zip(&together) {
+            let alone = &embedder.embed(&[text], Role::Passage).unwrap()[0];
+            assert_eq!(alone.len(), embedder.dimension());
+            assert!((dot(alone, alone) - 1.0).abs() < 1e-5);
+            assert!(alone.iter().zip(vector).all(|(one, other)| (one - other).abs() < 1e-5));
+        }
+    }
+
+    #[test]
+    fn vectors_are_of_unit_length_in_the_order_of_the_texts_and_alike_however_batched() {
+        let (embedder, ..) = tiny();
+        assert_eq!(embedder.dimension(), DIMENSION);
+        assert_batching_changes_nothing(&embedder);
+    }
+
+    #[test]
+    fn no_texts_have_no_vectors_and_an_empty_text_has_one() {
+        let (embedder, ..) = tiny();
+        assert_eq!(embedder.embed(&[], Role::Query).unwrap().len(), 0);
+        assert_eq!(embedder.embed(&["", "fever"], Role::Query).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_manifest_decides_where_a_text_is_cut_off() {
+        let (embedder, ..) = tiny();
+        assert_eq!(embedder.max_tokens(), MAX_TOKENS - 2);
+        let filled = |count: usize| "pain ".repeat(count);
+        let same = |at: usize| {
+            let (one, other) = (filled(at) + "fever", filled(at) + "aspirin");
+            cosine(&embedder, &one, &other) > 0.999_999
+        };
+        assert!(!same(8), "the tokenizer file's own limit still holds");
+        assert!(!same(embedder.max_tokens() - 1));
+        assert!(same(embedder.max_tokens()));
+    }
+
+    #[test]
+    fn tokens_are_counted_to_the_end_and_without_the_special_ones() {
+        let (embedder, ..) = tiny();
+        assert_eq!(embedder.count_tokens(&"pain ".repeat(500)), 500);
+        assert_eq!(embedder.count_tokens(""), 0);
+        assert!(embedder.count_tokens("[SEP]") > 1, "text that looks like a special token is text");
+    }
+
+    #[test]
+    fn prefixes_go_before_their_texts_and_take_room() {
+        let (plain, manifest, folder) = tiny();
+        let manifest = Manifest { query_prefix: "no ".into(), passage_prefix: "daily mg ".into(), ..manifest };
+        let prefixed = Embedder::load(&manifest, folder.path(), DeviceChoice::Cpu).unwrap();
+        for (role, written_out) in [(Role::Query, "no fever"), (Role::Passage, "daily mg fever")] {
+            let expected = plain.embed(&[written_out], role).unwrap();
+            assert!(dot(&prefixed.embed(&["fever"], role).unwrap()[0], &expected[0]) > 0.999_99);
+        }
+        assert_eq!(prefixed.max_tokens(), plain.max_tokens() - 2);
+        assert_ne!(prefixed.revision(), plain.revision());
+    }
+
+    #[test]
+    fn files_with_other_bytes_are_refused() {
+        let (_, manifest, folder) = tiny();
+        write_tiny_model(folder.path(), 8);
+        let refused = Embedder::load(&manifest, folder.path(), DeviceChoice::Cpu).err();
+        assert!(matches!(refused, Some(InferenceError::Mismatch { file }) if file == "model.safetensors"));
+    }
+
+    #[test]
+    fn batches_hold_every_text_once_and_near_equal_lengths() {
+        let sequences: Vec<Vec<u32>> = (0..200).map(|n: usize| vec![1; n * 37 % 256 + 2]).collect();
+        let batches = batches(&sequences);
+        let mut all: Vec<usize> = batches.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..200).collect::<Vec<_>>());
+        for batch in batches {
+            let lengths: Vec<usize> = batch.iter().map(|at| sequences[*at].len()).collect();
+            let longest = lengths.iter().max().unwrap();
+            assert!(longest * batch.len() <= BATCH_TOKENS);
+            assert!(*lengths.iter().min().unwrap() as f32 >= SHORTEST_PART * *longest as f32);
+        }
+    }
+
+    #[test]
+    fn the_default_model_knows_a_paraphrase() {
+        let Some(embedder) = real() else { return };
+        assert_eq!((embedder.dimension(), embedder.max_tokens()), (384, 254));
+        for (text, paraphrase, unrelated) in [
+            ("The patient denies chest pain.", "No pain in the chest was reported.", "The invoice was paid in May."),
+            ("She takes metformin for diabetes.", "Her diabetes is treated with metformin.", "The knee was swollen."),
+            ("Blood pressure is too high.", "The patient is hypertensive.", "The parcel arrived yesterday."),
+        ] {
+            let (near, far) = (cosine(&embedder, text, paraphrase), cosine(&embedder, text, unrelated));
+            assert!(near > 0.55 && far < 0.3, "{near} {far}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_default_model_sees_256_tokens() {
+        let Some(embedder) = real() else { return };
+        let ended = |count: usize, end: &str| "pain ".repeat(count) + end;
+        assert_eq!(embedder.count_tokens(&ended(300, "fever")), 301);
+        for (count, seen) in [(150, true), (253, true), (254, false)] {
+            let similarity = cosine(&embedder, &ended(count, "invoice"), &ended(count, "fever"));
+            assert_eq!(similarity < 0.999_999, seen, "after {count} words: {similarity}");
+        }
+    }
+
+    #[test]
+    fn the_default_model_is_alike_however_batched() {
+        let Some(embedder) = real() else { return };
+        assert_batching_changes_nothing(&embedder);
+    }
+}

