@@ -1,4 +1,5 @@
 //! The outside world: database, index, model runtime, key sets.
 
 pub mod index;
+pub mod jwks;
 pub mod store;
