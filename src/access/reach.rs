@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::operations::Operations;
 use super::{Denied, Operation, Permit};
-use crate::domain::{Confidentiality, Labels, PatientId, TenantId};
+use crate::domain::{Confidentiality, Labels, PatientId, SourceId, TenantId};
 
 /// What a read does: find rows by a question, or open one whose id is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,16 +93,22 @@ impl Window {
     }
 
     pub fn covers_type(&self, resource_type: &str) -> bool {
-        match &self.types {
-            Types::All => true,
-            Types::Only(types) => types.contains(resource_type),
+        self.types.covers(resource_type)
+    }
+}
+
+impl Types {
+    pub fn covers(&self, resource_type: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(types) => types.contains(resource_type),
         }
     }
 }
 
 /// A caller's right to read, proved by a verified token.
 ///
-/// Fields are private and only [`super::token`] builds one, so holding an `Access` means
+/// Fields are private and only the token's claims, once verified, build one, so holding an `Access` means
 /// that a token was verified for this request.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -110,7 +117,8 @@ pub struct Access {
     pub(super) client: Option<String>,
     pub(super) purpose: Option<String>,
     pub(super) reach: Reach,
-    pub(super) operations: super::scope::Operations,
+    pub(super) launch_patient: Option<PatientId>,
+    pub(super) operations: Operations,
 }
 
 impl Access {
@@ -135,11 +143,31 @@ impl Access {
         &self.reach
     }
 
+    /// The patient whose chart the caller launched us from.
+    pub fn launch_patient(&self) -> Option<&PatientId> {
+        self.launch_patient.as_ref()
+    }
+
     /// Proof that this caller may do `operation`.
     ///
     /// Errors: [`Denied`] names the scope that is missing.
     pub fn permit(&self, operation: Operation) -> Result<Permit, Denied> {
         self.operations.allow(&operation)?;
         Ok(Permit::new(self.tenant.clone(), self.caller.clone(), operation))
+    }
+
+    /// Proof that this caller may send records of these resource types, and no others, to `source`:
+    /// for a token whose scopes name types (`system/Observation.c`), where [`Operation::Ingest`] through
+    /// [`Access::permit`] needs every type. The one who holds it sees to it that no other type is in.
+    ///
+    /// Errors: [`Denied`] names the first scope that is missing.
+    pub fn permit_ingest_of(&self, source: SourceId, resource_types: &[&str]) -> Result<Permit, Denied> {
+        self.operations.allow_types(&source, resource_types)?;
+        Ok(Permit::new(self.tenant.clone(), self.caller.clone(), Operation::Ingest(source)))
+    }
+
+    /// Names of the writes and administrative acts allowed: `ingest`, `reindex`, `quarantine`, `sources`, `quality`.
+    pub fn operations_allowed(&self) -> Vec<&'static str> {
+        self.operations.names()
     }
 }

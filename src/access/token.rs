@@ -1,9 +1,190 @@
 //! Verifies a bearer token and makes an `Access` of it.
+//!
+//! Order matters: nothing in a token is believed before its signature holds, save `iss`, which only
+//! chooses one of the configured issuers. Keys, algorithms, audience and tenant are that issuer's settings.
 
-pub struct DevelopmentKey;
-pub struct IssuerSettings;
-pub struct KeySource;
-#[derive(Debug, thiserror::Error)]
-#[error("placeholder")]
-pub struct TokenError;
-pub struct Verifier;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use serde::Deserialize;
+
+use super::Access;
+use super::claims::{Claims, LEEWAY_S};
+use super::issuer::{IssuerSettings, KeySource, SettingsError, SigningAlgorithm, check_all};
+use super::key_cache::{Clock, FetchJwks, KeyCache, KeyFault, Location};
+use super::mint::DevelopmentKey;
+use super::token_error::{Refusal, TokenError};
+use crate::domain::Timestamp;
+
+/// Many proxies cap a header there.
+const LONGEST_TOKEN: usize = 8 * 1024;
+
+/// Turns tokens of the configured issuers into `Access`.
+pub struct Verifier {
+    issuers: BTreeMap<String, Issuer>,
+}
+
+struct Issuer {
+    settings: IssuerSettings,
+    keys: Keys,
+}
+
+enum Keys {
+    Development(DecodingKey),
+    Public(Arc<KeyCache>),
+}
+
+#[derive(Deserialize)]
+struct UnverifiedIssuer {
+    iss: String,
+}
+
+impl Verifier {
+    /// No issuers is a valid setting: then every token is refused.
+    ///
+    /// Errors: settings that contradict themselves. Nothing is fetched yet.
+    pub fn new(issuers: Vec<IssuerSettings>, fetch: Arc<dyn FetchJwks>) -> Result<Self, SettingsError> {
+        Self::with_clock(issuers, fetch, Arc::new(Instant::now))
+    }
+
+    /// Accepts what `key` mints and nothing else.
+    pub fn development(key: DevelopmentKey) -> Self {
+        let keys = Keys::Development(key.decoding_key());
+        let issuer = Issuer { settings: IssuerSettings::development(key), keys };
+        Self { issuers: BTreeMap::from([(DevelopmentKey::ISSUER.to_owned(), issuer)]) }
+    }
+
+    pub(super) fn with_clock(
+        issuers: Vec<IssuerSettings>,
+        fetch: Arc<dyn FetchJwks>,
+        clock: Clock,
+    ) -> Result<Self, SettingsError> {
+        check_all(&issuers)?;
+        let issuers = issuers.into_iter().map(|settings| {
+            let name = settings.issuer.clone();
+            (name, Issuer::new(settings, &fetch, &clock))
+        });
+        Ok(Self { issuers: issuers.collect() })
+    }
+
+    /// Fetches each key set that is absent or past four fifths of its lifetime: once at start, then every
+    /// minute or so in the background. Returns the issuers that have no fresh set after it.
+    pub async fn refresh_keys(&self) -> Vec<String> {
+        let mut without = Vec::new();
+        for keys in self.key_caches() {
+            if !keys.refresh_if_ageing().await {
+                without.push(keys.issuer().to_owned());
+            }
+        }
+        without
+    }
+
+    /// Whether every issuer has keys to verify with, fresh or within grace.
+    pub fn is_ready(&self) -> bool {
+        self.key_caches().all(|keys| keys.is_ready())
+    }
+
+    fn key_caches(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
+        self.issuers.values().filter_map(|issuer| match &issuer.keys {
+            Keys::Public(keys) => Some(keys),
+            Keys::Development(_) => None,
+        })
+    }
+
+    /// What the bearer of `token` may do.
+    pub async fn verify(&self, token: &str) -> Result<Access, TokenError> {
+        if self.issuers.is_empty() {
+            return Err(TokenError::NotConfigured);
+        }
+        if token.len() > LONGEST_TOKEN || token.split('.').count() != 3 {
+            return Err(TokenError::Malformed);
+        }
+        let header = decode_header(token).map_err(|_| Refusal::Header)?;
+        check_header(&header)?;
+        let claimed: UnverifiedIssuer = insecure_decode_claims(token).map_err(|_| Refusal::UnknownIssuer)?;
+        let issuer = self.issuers.get(&claimed.iss).ok_or(Refusal::UnknownIssuer)?;
+        let key = issuer.key(&header).await?;
+        let claims = issuer.decode(token, &header, &key)?;
+        Ok(claims.into_access(&issuer.settings, Timestamp::now())?)
+    }
+}
+
+impl Issuer {
+    fn new(settings: IssuerSettings, fetch: &Arc<dyn FetchJwks>, clock: &Clock) -> Self {
+        let location = match &settings.keys {
+            KeySource::Development(key) => return Self { keys: Keys::Development(key.decoding_key()), settings },
+            KeySource::JwksFile(path) => Location::File(path.clone()),
+            KeySource::JwksUrl(url) => Location::Url(url.clone()),
+        };
+        let keys = KeyCache::new(settings.issuer.clone(), location, Arc::clone(fetch), Arc::clone(clock));
+        Self { settings, keys: Keys::Public(keys) }
+    }
+
+    async fn key(&self, header: &Header) -> Result<DecodingKey, TokenError> {
+        match &self.keys {
+            Keys::Development(key) if header.alg == Algorithm::HS256 => Ok(key.clone()),
+            Keys::Development(_) => Err(Refusal::Algorithm.into()),
+            Keys::Public(keys) => {
+                let algorithm = SigningAlgorithm::of(header.alg)
+                    .filter(|algorithm| self.settings.algorithms.contains(algorithm))
+                    .ok_or(Refusal::Algorithm)?;
+                Ok(keys.key(algorithm, header.kid.as_deref()).await?)
+            }
+        }
+    }
+
+    fn decode(&self, token: &str, header: &Header, key: &DecodingKey) -> Result<Claims, Refusal> {
+        // Only the one algorithm that the key was chosen for.
+        let mut validation = Validation::new(header.alg);
+        // The library checks these claims only where they are present, unless they are named here.
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.set_audience(&[&self.settings.audience]);
+        validation.set_issuer(&[&self.settings.issuer]);
+        validation.validate_nbf = true;
+        validation.leeway = LEEWAY_S;
+        let claims: Claims = decode(token, key, &validation)?.claims;
+        // An id_token of the same issuer has no scope and is no access token.
+        if claims.has_scope() || is_access_token_type(header) { Ok(claims) } else { Err(Refusal::Type) }
+    }
+}
+
+/// A token brings no key of its own, no address to fetch one from, and no extension we'd have to know.
+fn check_header(header: &Header) -> Result<(), Refusal> {
+    let brings_keys = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
+    if brings_keys || header.crit.is_some() || header.enc.is_some() || header.zip.is_some() {
+        return Err(Refusal::Header);
+    }
+    let is_jwt = header.typ.as_ref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
+    if is_jwt || is_access_token_type(header) { Ok(()) } else { Err(Refusal::Type) }
+}
+
+/// RFC 9068
+fn is_access_token_type(header: &Header) -> bool {
+    header
+        .typ
+        .as_ref()
+        .is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt"))
+}
+
+impl From<KeyFault> for TokenError {
+    fn from(fault: KeyFault) -> Self {
+        match fault {
+            KeyFault::Unknown => Refusal::UnknownKey.into(),
+            KeyFault::Ambiguous => Refusal::AmbiguousKey.into(),
+            KeyFault::Unavailable { retry_after_s } => Self::KeysUnavailable { retry_after_s },
+        }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("issuers", &self.issuers.keys()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

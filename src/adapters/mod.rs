@@ -2,4 +2,5 @@
 
 pub mod index;
 pub mod inference;
+pub mod jwks;
 pub mod store;

@@ -1,0 +1,161 @@
+//! What a token's scopes allow beyond reading: sending records, and administrative acts by their own scopes.
+
+use std::collections::BTreeSet;
+
+use super::{Denied, Operation, Types};
+use crate::domain::SourceId;
+
+const INGEST_SCOPE: &str = "system/*.c";
+
+/// Each administrative act has a scope of its own; no `*` implies one.
+pub(super) const ADMIN_SCOPES: [&str; 4] =
+    ["anamnesis/admin.reindex", "anamnesis/admin.quarantine", "anamnesis/admin.sources", "anamnesis/admin.quality"];
+
+/// Writes and administrative acts that a token's scopes allow.
+#[derive(Clone, Debug)]
+pub struct Operations {
+    ingest: Types,
+    /// `None`: the token names no sources, so every source of the tenant.
+    sources: Option<BTreeSet<SourceId>>,
+    admin: BTreeSet<&'static str>,
+}
+
+impl Operation {
+    /// The scope that allows this.
+    pub fn scope(&self) -> &'static str {
+        match self {
+            Self::Ingest(_) => INGEST_SCOPE,
+            Self::Reindex => "anamnesis/admin.reindex",
+            Self::Quarantine => "anamnesis/admin.quarantine",
+            Self::Sources => "anamnesis/admin.sources",
+            Self::Quality => "anamnesis/admin.quality",
+        }
+    }
+}
+
+impl Operations {
+    pub(super) fn new(ingest: Types, sources: Option<BTreeSet<SourceId>>, admin: BTreeSet<&'static str>) -> Self {
+        Self { ingest, sources, admin }
+    }
+
+    /// Sending to a source may bring any type, so it needs every type.
+    pub(super) fn allow(&self, operation: &Operation) -> Result<(), Denied> {
+        let allowed = match operation {
+            Operation::Ingest(source) => self.ingest == Types::All && self.allows_source(source),
+            Operation::Reindex | Operation::Quarantine | Operation::Sources | Operation::Quality => {
+                self.admin.contains(operation.scope())
+            }
+        };
+        if allowed { Ok(()) } else { Err(Denied { scope: operation.scope().to_owned() }) }
+    }
+
+    /// Sending records of these types and no others.
+    pub(super) fn allow_types(&self, source: &SourceId, resource_types: &[&str]) -> Result<(), Denied> {
+        let missing = resource_types.iter().find(|resource_type| !self.ingest.covers(resource_type));
+        match missing {
+            Some(resource_type) => Err(Denied { scope: format!("system/{resource_type}.c") }),
+            None if resource_types.is_empty() || !self.allows_source(source) => {
+                Err(Denied { scope: INGEST_SCOPE.to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn allows_source(&self, source: &SourceId) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.contains(source))
+    }
+
+    /// Their names, for a page that tells a caller what it may do: `ingest` when any record may be
+    /// sent anywhere, then `reindex`, `quarantine`, `sources`, `quality`.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        let may_ingest =
+            self.ingest != Types::none() && self.sources.as_ref().is_none_or(|sources| !sources.is_empty());
+        let admin = ADMIN_SCOPES
+            .into_iter()
+            .filter(|scope| self.admin.contains(scope))
+            .filter_map(|scope| scope.strip_prefix("anamnesis/admin."));
+        may_ingest.then_some("ingest").into_iter().chain(admin).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::scope::Scopes;
+    use super::{ADMIN_SCOPES, Operation, Operations};
+    use crate::domain::SourceId;
+
+    fn source(name: &str) -> SourceId {
+        SourceId::parse(name).unwrap()
+    }
+
+    fn operations(scopes: &str) -> Operations {
+        Scopes::parse(scopes).operations(None)
+    }
+
+    fn may_ingest(operations: &Operations, name: &str) -> bool {
+        operations.allow(&Operation::Ingest(source(name))).is_ok()
+    }
+
+    const ADMIN: [Operation; 4] = [Operation::Reindex, Operation::Quarantine, Operation::Sources, Operation::Quality];
+
+    #[test]
+    fn only_system_scopes_with_create_over_every_type_send_records() {
+        for (scopes, expected) in [
+            ("system/*.c", true),
+            ("system/*.cud", true),
+            ("system/*.cruds", true),
+            ("system/*.write", true),
+            ("system/*.*", true),
+            ("system/*.ud", false),
+            ("system/*.duc", false),
+            ("system/*.rs", false),
+            ("system/*.read", false),
+            ("system/*.c?_tag=x", false),
+            ("system/Observation.cud", false),
+            ("user/*.cruds", false),
+            ("patient/*.c", false),
+            ("anamnesis/admin.sources", false),
+            ("", false),
+        ] {
+            assert_eq!(may_ingest(&operations(scopes), "feed"), expected, "{scopes}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_names_sources_sends_to_those_only() {
+        let operations = Scopes::parse("system/*.c").operations(Some(BTreeSet::from([source("lab")])));
+        assert!(may_ingest(&operations, "lab"));
+        assert!(!may_ingest(&operations, "pharmacy"));
+        assert!(operations.allow_types(&source("pharmacy"), &["Observation"]).is_err());
+        assert_eq!(operations.names(), ["ingest"]);
+
+        let nowhere = Scopes::parse("system/*.c").operations(Some(BTreeSet::new()));
+        assert!(!may_ingest(&nowhere, "lab"));
+        assert!(nowhere.names().is_empty());
+    }
+
+    #[test]
+    fn a_scope_for_one_type_sends_that_type() {
+        let operations = operations("system/Observation.c system/Condition.cu");
+        assert!(operations.allow_types(&source("lab"), &["Observation", "Condition"]).is_ok());
+        let denied = operations.allow_types(&source("lab"), &["Observation", "Patient"]).unwrap_err();
+        assert_eq!(denied.scope, "system/Patient.c");
+        assert!(operations.allow_types(&source("lab"), &[]).is_err());
+    }
+
+    #[test]
+    fn an_administrative_act_needs_its_own_scope_and_no_star_gives_it() {
+        let everything_else = operations("system/*.* user/*.* patient/*.* anamnesis/admin.* anamnesis/* admin *");
+        for (operation, scope) in ADMIN.iter().zip(ADMIN_SCOPES) {
+            assert_eq!(operation.scope(), scope);
+            assert_eq!(everything_else.allow(operation).unwrap_err().scope, scope);
+            let only_this = operations(scope);
+            for other in &ADMIN {
+                assert_eq!(only_this.allow(other).is_ok(), other == operation);
+            }
+        }
+        assert_eq!(operations(&ADMIN_SCOPES.join(" ")).names(), ["reindex", "quarantine", "sources", "quality"]);
+    }
+}
