@@ -1,0 +1,93 @@
+//! Answers a question in the record's own words, or abstains.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::embed::{EmbedError, EmbeddingPool};
+use super::retrieve::{RetrieveError, RetrieveFlow};
+use crate::access::Access;
+use crate::adapters::store::{Store, StoreError};
+use crate::domain::{Answer, DocumentKey, Mode, Passage, Query, StoredDocument};
+use crate::stages::ground::{Candidate, Settings, candidates, select, verify};
+use crate::stages::sentences::sentences;
+
+/// Passages that sentences are taken from.
+pub const PASSAGES: usize = 10;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    #[error(transparent)]
+    Retrieve(#[from] RetrieveError),
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the selection task was stopped")]
+    Stopped,
+}
+
+#[derive(Clone)]
+pub struct AnswerFlow {
+    retrieve: RetrieveFlow,
+    embedding: Arc<EmbeddingPool>,
+    store: Store,
+    settings: Settings,
+}
+
+impl AnswerFlow {
+    pub fn new(retrieve: RetrieveFlow, embedding: Arc<EmbeddingPool>, store: Store, settings: Settings) -> Self {
+        Self { retrieve, embedding, store, settings }
+    }
+
+    pub async fn run(&self, access: &Access, question: &Query) -> Result<Answer, AnswerError> {
+        let retrieved = self.retrieve.run(access, question).await?;
+        let vector = match retrieved.vector {
+            Some(vector) => vector,
+            None => self.embedding.question(&question.text).await?,
+        };
+        let candidates = candidates(&retrieved.passages, sentences);
+        let texts = candidate_texts(&candidates, &retrieved.passages);
+        let vectors = self.embedding.sentences(texts).await?;
+        let chosen = self.select(question.text.clone(), vector, retrieved.passages, candidates, vectors).await?;
+        self.hold_against_store(access, chosen).await
+    }
+
+    async fn select(
+        &self,
+        question: String,
+        vector: Vec<f32>,
+        passages: Vec<Passage>,
+        candidates: Vec<Candidate>,
+        vectors: Vec<Vec<f32>>,
+    ) -> Result<Answer, AnswerError> {
+        let settings = self.settings;
+        let selecting = tokio::task::spawn_blocking(move || {
+            select(&question, &vector, &passages, &candidates, &vectors, &settings)
+        });
+        selecting.await.map_err(|_| AnswerError::Stopped)
+    }
+
+    /// The last gate: every quote must stand in the store, now, within the caller's reach.
+    async fn hold_against_store(&self, access: &Access, answer: Answer) -> Result<Answer, AnswerError> {
+        let mut keys: Vec<DocumentKey> = cited(&answer);
+        keys.sort();
+        keys.dedup();
+        let documents: HashMap<DocumentKey, StoredDocument> = self.store.documents_of_hits(access, &keys).await?;
+        Ok(verify(&answer, |key| documents.get(key).map(|stored| stored.document.text.as_str())))
+    }
+}
+
+/// The document versions an answer quotes, in order, repeats kept.
+pub fn cited(answer: &Answer) -> Vec<DocumentKey> {
+    let citations = answer.sentences.iter().flat_map(|sentence| &sentence.citations);
+    citations.map(|citation| citation.key.clone()).collect()
+}
+
+fn candidate_texts(candidates: &[Candidate], passages: &[Passage]) -> Vec<String> {
+    candidates.iter().map(|candidate| candidate.text(passages).unwrap_or_default().to_owned()).collect()
+}
+
+/// The query that an answer searches with.
+pub fn query_for(question: Query) -> Query {
+    Query { limit: PASSAGES, mode: Mode::Hybrid, ..question }
+}

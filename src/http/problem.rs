@@ -1,0 +1,210 @@
+//! Every failure as `application/problem+json` (RFC 9457), with a stable `code` and nothing of any record.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::{Denied, TokenError};
+use crate::adapters::store::StoreError;
+use crate::domain::QueryError;
+use crate::flows::{AnswerError, IngestError, ReplayError, RetrieveError};
+
+pub const CONTENT: &str = "application/problem+json";
+
+/// A failure as its caller sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: `code` says which problem it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: String,
+    status: u16,
+    /// Stable; see docs/api.md.
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<u64>,
+    #[serde(skip)]
+    challenge: Option<String>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code,
+            detail: None,
+            retry_after_s: None,
+            challenge: None,
+        }
+    }
+
+    pub fn bad_request(code: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code)
+    }
+
+    /// Out of reach and absent alike.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found").detail("nothing within reach has this id")
+    }
+
+    pub fn detail(mut self, detail: impl fmt::Display) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+
+    pub fn retry_after_s(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// No token at all: a bare challenge, without an error code (RFC 6750, section 3.1).
+    pub fn no_token() -> Self {
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "token_missing").detail("send a bearer token");
+        problem.challenge = Some("Bearer realm=\"anamnesis\"".to_owned());
+        problem
+    }
+
+    /// Something of ours failed: its cause is logged here, once, and not shown.
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut causes = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        tracing::error!(causes = causes.join(": "), "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal")
+    }
+
+    /// For an answer that came without a body of ours: an unknown path, a wrong method.
+    pub fn of_status(status: StatusCode) -> Self {
+        let code = match status {
+            StatusCode::NOT_FOUND => "not_found",
+            StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+            StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+            StatusCode::REQUEST_TIMEOUT => "request_timeout",
+            status if status.is_server_error() => "internal",
+            _ => "bad_request",
+        };
+        Self::new(status, code)
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub fn response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status());
+        response.insert_header((CONTENT_TYPE, CONTENT));
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if let Some(challenge) = &self.challenge {
+            response.insert_header((WWW_AUTHENTICATE, challenge.clone()));
+        }
+        response.body(serde_json::to_vec(self).expect("plain values always serialize"))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.response()
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::KeysUnavailable { retry_after_s } => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable")
+                    .detail(error)
+                    .retry_after_s(retry_after_s)
+            }
+            TokenError::Malformed | TokenError::Invalid(_) | TokenError::NotConfigured => {
+                let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "token_invalid").detail(error);
+                problem.challenge = Some("Bearer realm=\"anamnesis\", error=\"invalid_token\"".to_owned());
+                problem
+            }
+        }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        let mut problem = Problem::new(StatusCode::FORBIDDEN, "scope_missing").detail(&denied);
+        problem.challenge =
+            Some(format!("Bearer realm=\"anamnesis\", error=\"insufficient_scope\", scope=\"{}\"", denied.scope));
+        problem
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let code = match error {
+            QueryError::Empty => "query_empty",
+            QueryError::TooLong { .. } => "query_too_long",
+            QueryError::Limit => "limit_out_of_range",
+            QueryError::DateRange => "date_range_reversed",
+        };
+        Problem::bad_request(code).detail(error)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Problem::internal(&error)
+    }
+}
+
+impl From<RetrieveError> for Problem {
+    fn from(error: RetrieveError) -> Self {
+        Problem::internal(&error)
+    }
+}
+
+impl From<AnswerError> for Problem {
+    fn from(error: AnswerError) -> Self {
+        Problem::internal(&error)
+    }
+}
+
+impl From<IngestError> for Problem {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::UnknownSource => {
+                Problem::new(StatusCode::NOT_FOUND, "unknown_source").detail("declare the source first")
+            }
+            IngestError::NoMapping => Problem::bad_request("source_without_mapping").detail(error),
+            IngestError::Empty => Problem::bad_request("body_empty").detail(error),
+            IngestError::Store(_) | IngestError::Stopped => Problem::internal(&error),
+        }
+    }
+}
+
+impl From<ReplayError> for Problem {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::NotFound => Problem::not_found(),
+            ReplayError::Store(_) | ReplayError::Stopped => Problem::internal(&error),
+        }
+    }
+}
