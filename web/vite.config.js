@@ -19,6 +19,8 @@ export default defineConfig({
   },
   test: {
     include: ["src/**/*.test.ts"],
+    // Without it a stylesheet read by a test comes out empty.
+    css: true,
     environment: "node",
   },
 });
