@@ -71,8 +71,8 @@ async function visit(path, { viewport = WIDE, colorScheme = "light" } = {}) {
   return { page, faults, close: () => context.close() };
 }
 
-async function picture(page, name) {
-  if (settings.screenshots) await page.screenshot({ path: join(settings.screenshots, `${name}.png`), fullPage: true });
+async function picture(page, name, fullPage = true) {
+  if (settings.screenshots) await page.screenshot({ path: join(settings.screenshots, `${name}.png`), fullPage });
 }
 
 async function pickPatient(page) {
@@ -124,7 +124,7 @@ async function askAndRead({ page, faults }, name) {
   assert.equal(await mark.evaluate((made) => made.textContent), quote);
   assert.ok(await markIsInView(page), "the marked text is scrolled into view");
   assert.match(await page.locator("#source .age").innerText(), /\d+ \w+ old|^in \d+/);
-  await picture(page, `${name}-source`);
+  await picture(page, `${name}-source`, false);
   await assertNoSidewaysScroll(page);
 
   await page.keyboard.press("Escape");
@@ -199,9 +199,9 @@ describe("the Ask page", () => {
     const search = page.getByRole("combobox");
     await search.focus();
     await page.keyboard.type("p11");
-    await page.getByRole("option").filter({ hasText: "id p119" }).waitFor();
+    await page.getByRole("option").filter({ hasText: "id p110" }).waitFor();
     await page.keyboard.press("ArrowDown");
-    await picture(page, "patients-1280");
+    await picture(page, "patients-1280", false);
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("Enter");
     await page.locator(".chosen").getByText("id p110").waitFor();
@@ -212,10 +212,11 @@ describe("the Ask page", () => {
 
   test("says plainly that it abstains and why", onMock, async () => {
     const { page, faults, close } = await visit("/#token=demo-launch");
-    await pickPatient(page);
+    await page.locator(".chosen").getByText("Ana Ruíz").waitFor();
     await ask(page, "Does she own a zebra?");
     await page.getByText("No answer given.").waitFor();
     await page.getByText("No record within your reach").waitFor();
+    assert.match(await page.locator("#answer-question").innerText(), /Ana Ruíz/);
     await picture(page, "abstained-1280");
     assert.deepEqual(faults, []);
     await close();
@@ -254,6 +255,39 @@ describe("the Ask page", () => {
     assert.ok(await page.locator("#answer").isHidden());
     assert.deepEqual(faults, []);
     await close();
+  });
+
+  test("takes records off the screen when the token is refused", onMock, async () => {
+    const { page, faults, close } = await visit("/#token=demo-launch");
+    await page.locator("button.line").first().waitFor();
+    await page.route("**/v1/answer", (route) =>
+      route.fulfill({ status: 401, contentType: "application/problem+json", body: '{"title":"The token has expired"}' }),
+    );
+    await ask(page);
+    await page.getByRole("alert").getByText("The token has expired").waitFor();
+    assert.equal(await page.locator("button.line").count(), 0);
+    assert.ok(await page.getByLabel("Access token").isVisible());
+    assert.deepEqual(faults.filter((fault) => !fault.includes("401")), []);
+    await page.unroute("**/v1/answer");
+    await page.getByLabel("Access token").fill("demo-launch");
+    await page.keyboard.press("Enter");
+    await page.locator("button.line").first().waitFor();
+    await close();
+  });
+
+  test("lays out between the narrow and the wide", onMock, async () => {
+    for (const width of [1024, 800, 320]) {
+      const { page, faults, close } = await visit("/#token=demo-launch", { viewport: { width, height: 800 } });
+      await ask(page);
+      await page.locator("#answer-freshness .freshness").waitFor();
+      await page.locator("#sentences button.citation").first().click();
+      await page.locator("mark#cited").waitFor();
+      assert.ok(await markIsInView(page), `the marked text is in view at ${width} px`);
+      await picture(page, `ask-${width}-source`, false);
+      await assertNoSidewaysScroll(page);
+      assert.deepEqual(faults, []);
+      await close();
+    }
   });
 
   test("offers the latest version and the record as it came", onMock, async () => {
@@ -322,7 +356,7 @@ describe("the Operations page", () => {
     await page.keyboard.press("Escape");
     assert.equal(await page.getByRole("button", { name: "Cancel reindexing all" }).count(), 0);
     await page.getByRole("button", { name: "Reindex all…" }).click();
-    await picture(page, "confirm-1280");
+    await picture(page, "confirm-1280", false);
     await page.getByRole("button", { name: "Reindex all", exact: true }).click();
     await page.getByText("5 of 12 (41%)").waitFor();
     await picture(page, "job-1280");

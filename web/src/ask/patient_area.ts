@@ -75,12 +75,16 @@ export class PatientArea {
 
   private async lock(id: string): Promise<void> {
     const why = element("p", { class: "muted small" }, "Set by your launch context.");
-    fill(this.body, card(unnamed(id)), why);
-    this.changed(unnamed(id));
+    const patient = unnamed(id);
+    fill(this.body, card(patient), why);
+    this.changed(patient);
     if (!this.caller.can_list_patients) return;
     const page = await this.client.read<PatientPage>(path(["patients"], { limit: 100 })).catch(() => null);
-    const known = page?.patients.find((patient) => patient.id === id);
-    if (known) fill(this.body, card(known), why);
+    const known = page?.patients.find((listed) => listed.id === id);
+    if (!known) return;
+    // The same object, so that those already told of the patient learn the name too.
+    Object.assign(patient, known);
+    fill(this.body, card(patient), why);
   }
 }
 

@@ -6,7 +6,11 @@ import { counted } from "../words/times";
 import { patientDetails, patientName } from "../words/patients";
 import type { PatientDirectory } from "./patient_directory";
 
-const SHOWN = 8;
+/** Options the list holds at most; it scrolls. */
+const SHOWN = 50;
+
+/** Matches after which no further page is fetched unasked. */
+const ENOUGH = 8;
 
 export class PatientChoices {
   readonly root: HTMLElement;
@@ -47,7 +51,7 @@ export class PatientChoices {
     this.show();
     const typed = this.field.value;
     try {
-      await this.directory.search(typed, SHOWN);
+      await this.directory.search(typed, ENOUGH);
     } catch (error) {
       this.fail(error);
     }

@@ -98,14 +98,13 @@ export class SourcePanel {
       ...this.warnings(stored),
       place !== null && split === null && note("bad", "The cited place doesn't fit this text, so nothing is marked."),
       split !== null && differs(split.marked, place) && note("bad", "The marked text differs from the quoted text."),
-      describe(stored, place),
+      summary(stored, place),
       text,
+      provenance(stored),
       button("Download the record as it came", {}, () => void this.download(stored)),
     );
     this.title.focus({ preventScroll: true });
-    if (mark) mark.scrollIntoView({ block: "center" });
-    if (NARROW.matches) return;
-    this.panel.scrollIntoView({ block: "nearest" });
+    bringIntoView(text, mark);
   }
 
   private warnings(stored: StoredDocument): HTMLElement[] {
@@ -145,19 +144,34 @@ function differs(marked: string, place: SourcePlace | null): boolean {
   return place !== null && place.quote !== null && place.quote !== marked;
 }
 
-function describe(stored: StoredDocument, place: SourcePlace | null): HTMLElement {
+/** Scrolls the text alone to the mark, then the page no further than needed to see the text. */
+function bringIntoView(text: HTMLElement, mark: HTMLElement | null): void {
+  if (mark) {
+    const above = mark.getBoundingClientRect().top - text.getBoundingClientRect().top;
+    text.scrollTop += above - Math.max(0, (text.clientHeight - mark.offsetHeight) / 2);
+  }
+  text.scrollIntoView({ block: "nearest" });
+}
+
+function summary(stored: StoredDocument, place: SourcePlace | null): HTMLElement {
   const section = place === null ? null : (place.section ?? sectionAt(stored.sections, place.span));
   return facts([
     ["Age", element("strong", { class: "age" }, ageWords(stored.age_s, stored.age))],
     ["Kind", codeWords(stored.kind)],
-    ["Section", section],
     ["Source", stored.source],
+    ["Section", section],
+  ]);
+}
+
+function provenance(stored: StoredDocument): HTMLElement {
+  return facts([
+    ["Effective", moment(stored.times.effective)],
+    ["Source time", moment(stored.times.source)],
+    ["Received", moment(stored.times.received)],
     ["Version", `${stored.version}${stored.latest ? " (latest)" : " (not the latest)"}`],
     ["Status", stored.status],
     ["Author", stored.author],
     ["Encounter", stored.encounter],
-    ["Effective", moment(stored.times.effective)],
-    ["Source time", moment(stored.times.source)],
-    ["Received", moment(stored.times.received)],
+    ["Record type", stored.resource_type],
   ]);
 }

@@ -4,6 +4,7 @@ import { button, byId, element, fill } from "../parts/dom";
 import { badge, momentAgo } from "../parts/labels";
 import { row, table } from "../parts/table";
 import { path, type Client } from "../wire/client";
+import { asProblem } from "../wire/problem";
 import type { Job } from "../wire/shapes";
 import { isActive, progressWords, targetWords } from "./progress";
 import type { Section } from "./section";
@@ -39,12 +40,20 @@ export class Jobs {
 
   private async load(): Promise<void> {
     clearTimeout(this.timer);
-    const { jobs } = await this.client.read<{ jobs: Job[] }>("/v1/admin/jobs");
+    const { jobs } = await this.client.read<{ jobs: Job[] }>("/v1/admin/jobs").catch((error: unknown) => {
+      // A server that restarts under a running job comes back; a refused token does not.
+      if (this.wasActive && asProblem(error).status !== 401) this.pollLater();
+      throw error;
+    });
     this.draw(jobs);
     const active = jobs.some(isActive);
-    if (active) this.timer = setTimeout(() => void this.show(), POLL_MS);
+    if (active) this.pollLater();
     if (this.wasActive && !active) this.settled();
     this.wasActive = active;
+  }
+
+  private pollLater(): void {
+    this.timer = setTimeout(() => void this.show(), POLL_MS);
   }
 
   private draw(jobs: Job[]): void {

@@ -13,6 +13,7 @@ import { showFreshness } from "./sources";
 
 signIn((client, caller) => {
   const alert = byId("alert", HTMLElement);
+  const asOf = byId("as-of", HTMLElement);
   const section = (name: string) => new Section(name, alert, byId("news", HTMLElement));
   const [index, sources, findings] = [section("index"), section("sources"), section("findings")];
   const [jobsSection, quarantineSection] = [section("jobs"), section("quarantine")];
@@ -30,7 +31,7 @@ signIn((client, caller) => {
     clearProblem(alert);
     const shows = scoped.filter(([operation]) => may(caller, operation)).map(([, , show]) => show());
     await Promise.all([freshness(), ...shows]);
-    fill(byId("as-of", HTMLElement), "As of ", moment(new Date().toISOString()));
+    fill(asOf, "As of ", moment(new Date().toISOString()));
   }
 
   for (const [operation, { body }] of scoped) {

@@ -1,12 +1,11 @@
 // The index and the feeds: how far each is behind.
 
 import { element, fill } from "../parts/dom";
-import { indexWords } from "../parts/freshness_badge";
 import { badge, facts, momentAgo } from "../parts/labels";
 import { row, table } from "../parts/table";
 import type { Client } from "../wire/client";
 import type { Feed, Freshness } from "../wire/shapes";
-import { delayWords, durationWords } from "../words/times";
+import { counted, delayWords, durationWords } from "../words/times";
 import type { Section } from "./section";
 
 const COLUMNS = ["Source", "Status", "Last received", "Age", "Lag", "Limits"];
@@ -32,7 +31,7 @@ function indexFacts(freshness: Freshness): HTMLElement {
     ["Watermark", watermark.toLocaleString("en")],
     ["Newest change", newest_change.toLocaleString("en")],
     ["Lag", lag_s <= 0 ? "none" : durationWords(lag_s)],
-    ["State", indexWords(freshness)],
+    ["Waiting", counted(Math.max(0, newest_change - watermark), "change")],
   ]);
 }
 

@@ -18,7 +18,7 @@ export function freshnessBadge(freshness: Freshness): HTMLElement {
 export function indexWords({ index }: Freshness): string {
   const behind = Math.max(0, index.newest_change - index.watermark);
   if (behind === 0) return "search is up to date";
-  return `search is ${counted(behind, "change")} behind, ${durationWords(index.lag_s)}`;
+  return `search is ${counted(behind, "change")} (${durationWords(index.lag_s)}) behind`;
 }
 
 function feedLine(feed: Feed): HTMLElement {
