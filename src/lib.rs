@@ -16,5 +16,11 @@
 
 pub mod access;
 pub mod adapters;
+pub mod app;
+pub mod config;
 pub mod domain;
+pub mod flows;
+pub mod http;
+pub mod jobs;
 pub mod stages;
+pub mod telemetry;

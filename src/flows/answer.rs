@@ -7,7 +7,7 @@ use super::embed::{EmbedError, EmbeddingPool};
 use super::retrieve::{RetrieveError, RetrieveFlow};
 use crate::access::Access;
 use crate::adapters::store::{Store, StoreError};
-use crate::domain::{Answer, DocumentKey, Mode, Passage, Query, StoredDocument};
+use crate::domain::{Answer, DocumentKey, Passage, Query, StoredDocument};
 use crate::stages::ground::{Candidate, Settings, candidates, select, verify};
 use crate::stages::sentences::sentences;
 
@@ -85,9 +85,4 @@ pub fn cited(answer: &Answer) -> Vec<DocumentKey> {
 
 fn candidate_texts(candidates: &[Candidate], passages: &[Passage]) -> Vec<String> {
     candidates.iter().map(|candidate| candidate.text(passages).unwrap_or_default().to_owned()).collect()
-}
-
-/// The query that an answer searches with.
-pub fn query_for(question: Query) -> Query {
-    Query { limit: PASSAGES, mode: Mode::Hybrid, ..question }
 }

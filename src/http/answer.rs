@@ -102,7 +102,7 @@ pub struct DoneEvent {
     security(("bearer" = [])),
 )]
 #[post("/v1/answer")]
-pub async fn answer(
+pub async fn answer_question(
     app: Data<App>,
     access: Access,
     request_id: RequestId,
@@ -148,7 +148,7 @@ fn wants_events(request: &HttpRequest) -> bool {
 
 fn events(answer: &Answer, freshness: Freshness) -> HttpResponse {
     let mut citations = Citations::default();
-    let mut lines: Vec<Result<Bytes, Problem>> = Vec::new();
+    let mut lines: Vec<Result<Bytes, std::convert::Infallible>> = Vec::new();
     for sentence in &answer.sentences {
         let cited = sentence.citations.iter().map(|citation| citations.number(citation)).collect();
         let event = SentenceEvent { text: sentence.text.clone(), support: sentence.support, citations: cited };

@@ -4,5 +4,8 @@ pub mod age;
 pub mod chunk;
 pub mod fuse;
 pub mod ground;
+pub mod normalize;
+pub mod sections;
 pub mod sentences;
+pub mod split;
 pub mod terms;

@@ -1,0 +1,183 @@
+//! Wires configuration, adapters and flows together, once, at start.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::access::{
+    DevelopmentKey, IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource, Verifier,
+};
+use crate::adapters::index::{Index, IndexError, IndexSettings};
+use crate::adapters::inference::Embedder;
+use crate::adapters::jwks::JwksFetcher;
+use crate::adapters::store::{Store, StoreError};
+use crate::config::{Config, IssuerConfig, SourceConfig};
+use crate::domain::{SourceDescription, SourceId, TenantId};
+use crate::flows::{
+    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, OriginalFlow, ReindexFlow,
+    ReplayFlow, RetrieveFlow,
+};
+use crate::stages::{chunk, ground, normalize};
+use crate::telemetry::Metrics;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("an issuer is not usable")]
+    Issuer(#[from] SettingsError),
+    #[error("the key fetcher can't be made: {0}")]
+    Fetcher(&'static str),
+    #[error("the development key file can't be read")]
+    DevelopmentKey(#[source] std::io::Error),
+    #[error("the configuration is not usable: {0}")]
+    Configuration(String),
+}
+
+/// The built flows and the token verifier, shared by all requests and jobs.
+pub struct App {
+    pub config: Config,
+    pub verifier: Verifier,
+    pub store: Store,
+    pub index: Arc<Index>,
+    pub metrics: Arc<Metrics>,
+    pub ingest: IngestFlow,
+    pub indexing: Arc<IndexChangesFlow>,
+    pub reindex: ReindexFlow,
+    pub replay: ReplayFlow,
+    pub retrieve: RetrieveFlow,
+    pub answer: AnswerFlow,
+    pub context: ContextFlow,
+    pub originals: OriginalFlow,
+    pub freshness: FreshnessFlow,
+    /// Rung when there may be work for the jobs.
+    pub wake: Arc<Notify>,
+}
+
+impl App {
+    pub async fn start(config: Config, embedder: Embedder) -> Result<Self, StartError> {
+        let store = Store::open(&config.store_path()).await?;
+        declare_sources(&store, &config).await?;
+        let index = Arc::new(Index::open(&config.index_path(), index_settings(&config, &embedder))?);
+        let verifier = verifier(&config)?;
+        let metrics = Arc::new(Metrics::default());
+        let embedding = Arc::new(EmbeddingPool::new(embedder, metrics.clone()));
+        let retrieve = RetrieveFlow::new(store.clone(), index.clone(), embedding.clone());
+        let indexing = Arc::new(IndexChangesFlow::new(
+            store.clone(),
+            embedding.clone(),
+            index.clone(),
+            metrics.clone(),
+            config.index.batch,
+        ));
+        let answer = AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config));
+        Ok(Self {
+            verifier,
+            ingest: IngestFlow::new(store.clone(), metrics.clone()),
+            reindex: ReindexFlow::new(indexing.clone()),
+            indexing,
+            replay: ReplayFlow::new(store.clone()),
+            retrieve,
+            answer,
+            context: ContextFlow::new(store.clone()),
+            originals: OriginalFlow::new(store.clone()),
+            freshness: FreshnessFlow::new(store.clone(), index.clone(), metrics.clone()),
+            wake: Arc::new(Notify::new()),
+            config,
+            store,
+            index,
+            metrics,
+        })
+    }
+}
+
+fn index_settings(config: &Config, embedder: &Embedder) -> IndexSettings {
+    IndexSettings {
+        dimension: embedder.dimension(),
+        exact_up_to: config.index.exact_up_to,
+        graph_from: config.index.graph_from,
+        recipe: vec![
+            normalize::REVISION.to_owned(),
+            chunk::REVISION.to_owned(),
+            embedder.revision().to_owned(),
+        ],
+    }
+}
+
+fn answer_settings(config: &Config) -> ground::Settings {
+    ground::Settings {
+        min_evidence: config.answer.min_evidence,
+        max_sentences: config.answer.max_sentences,
+        ..ground::Settings::default()
+    }
+}
+
+async fn declare_sources(store: &Store, config: &Config) -> Result<(), StartError> {
+    let tenant = TenantId::new(&*config.tenant);
+    for source in &config.sources {
+        store.declare_source(&tenant, &describe(source)?).await?;
+    }
+    Ok(())
+}
+
+fn describe(source: &SourceConfig) -> Result<SourceDescription, StartError> {
+    let name = SourceId::parse(&source.name).ok_or_else(|| {
+        StartError::Configuration(format!("source name {} has other than lower-case letters, digits, dashes", source.name))
+    })?;
+    Ok(SourceDescription {
+        name,
+        patients: source.patients.clone(),
+        warn_after_s: source.warn_after_s,
+        error_after_s: source.error_after_s,
+        mapping: source.mapping.as_deref().map(read_mapping).transpose()?,
+    })
+}
+
+/// Reads a mapping file (TOML).
+pub fn read_mapping(path: &Path) -> Result<crate::domain::CrmMapping, StartError> {
+    let unusable = |why: String| StartError::Configuration(format!("mapping {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| unusable(error.to_string()))
+}
+
+/// No issuer and no development key: the verifier refuses every token.
+fn verifier(config: &Config) -> Result<Verifier, StartError> {
+    let mut issuers = config.issuers.iter().map(issuer).collect::<Result<Vec<_>, _>>()?;
+    if let Some(path) = &config.development_key_file {
+        issuers.push(IssuerSettings::development(read_development_key(path)?));
+    }
+    let fetcher = JwksFetcher::new().map_err(|failed| StartError::Fetcher(failed.reason))?;
+    Ok(Verifier::new(issuers, Arc::new(fetcher))?)
+}
+
+pub fn read_development_key(path: &Path) -> Result<DevelopmentKey, StartError> {
+    let secret = std::fs::read(path).map_err(StartError::DevelopmentKey)?;
+    Ok(DevelopmentKey::new(&secret)?)
+}
+
+fn issuer(config: &IssuerConfig) -> Result<IssuerSettings, StartError> {
+    let unusable = |why: &str| StartError::Configuration(format!("issuer {}: {why}", config.issuer));
+    let tenant = match (&config.tenant, &config.tenant_claim) {
+        (Some(tenant), None) => TenantSource::Fixed(TenantId::new(&**tenant)),
+        (None, Some(claim)) => TenantSource::Claim(claim.clone()),
+        _ => return Err(unusable("set tenant or tenant_claim")),
+    };
+    let keys = match (&config.jwks_file, &config.jwks_url) {
+        (Some(file), None) => KeySource::JwksFile(file.clone()),
+        (None, Some(url)) => KeySource::JwksUrl(url.clone()),
+        _ => return Err(unusable("set jwks_file or jwks_url")),
+    };
+    let mut settings = IssuerSettings::new(&config.issuer, &config.audience, tenant, keys);
+    if !config.algorithms.is_empty() {
+        let parse = |name: &String| name.parse::<SigningAlgorithm>();
+        settings.algorithms = config.algorithms.iter().map(parse).collect::<Result<_, _>>()?;
+    }
+    if let Some(claim) = &config.patient_claim {
+        settings.patient_claim.clone_from(claim);
+    }
+    settings.clearance_claim.clone_from(&config.clearance_claim);
+    Ok(settings)
+}

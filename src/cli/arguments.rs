@@ -1,0 +1,154 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "anamnesis", version, about = "Grounded, cited, scoped answers from clinical data")]
+pub struct Arguments {
+    /// Configuration file (TOML); `ANAMNESIS_*` variables win over it
+    #[arg(long, global = true)]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve HTTP and keep the index in step with the store
+    Serve,
+    /// Ingest a small fictional hospital, serve it, and answer a question
+    Demo(DemoOptions),
+    /// Take files in: land, read, index
+    Ingest(IngestOptions),
+    /// Search through a server
+    Search(AskOptions),
+    /// Ask a question through a server
+    Ask(AskOptions),
+    /// Derive the index again from the store
+    Reindex(ReindexOptions),
+    /// Measure retrieval on a judged set in BEIR layout
+    Eval(EvalOptions),
+    /// Model weights
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Mint a token of the development key
+    Token(TokenOptions),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+#[derive(Args)]
+pub struct DemoOptions {
+    /// Where the demo keeps its store and index
+    #[arg(long, default_value = "demo/.state")]
+    pub data: PathBuf,
+    /// The fictional hospital's files
+    #[arg(long, default_value = "demo/hospital")]
+    pub hospital: PathBuf,
+    /// Stop once the question is answered
+    #[arg(long)]
+    pub once: bool,
+}
+
+#[derive(Args)]
+pub struct IngestOptions {
+    /// Files and folders
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The source they come from; declared with defaults when it isn't yet
+    #[arg(long, default_value = "files")]
+    pub source: String,
+    /// Patient namespace of a source declared here
+    #[arg(long, default_value = "main")]
+    pub patients: String,
+    /// Mapping file (TOML) for CRM rows (.csv, and .json when given)
+    #[arg(long)]
+    pub mapping: Option<PathBuf>,
+    /// Write the account here as JSON
+    #[arg(long)]
+    pub report: Option<PathBuf>,
+    /// Leave indexing to a server
+    #[arg(long)]
+    pub no_index: bool,
+}
+
+#[derive(Args)]
+pub struct AskOptions {
+    /// The question or query
+    pub text: String,
+    #[arg(long)]
+    pub patient: Option<String>,
+    #[arg(long, env = "ANAMNESIS_URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    #[arg(long, env = "ANAMNESIS_TOKEN", hide_env_values = true)]
+    pub token: String,
+    /// Print the response as it came
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ReindexOptions {
+    /// Only this source
+    #[arg(long, group = "target")]
+    pub source: Option<String>,
+    /// Only this patient
+    #[arg(long, group = "target")]
+    pub patient: Option<String>,
+    /// Only this document
+    #[arg(long, group = "target")]
+    pub document: Option<String>,
+}
+
+#[derive(Args)]
+pub struct EvalOptions {
+    /// Folder with corpus.jsonl, queries.jsonl and qrels.tsv or qrels/test.tsv
+    pub dir: PathBuf,
+    /// Judgements to use
+    #[arg(long)]
+    pub qrels: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Keep store and index here, so that a second run needs no embedding; default: a temporary folder
+    #[arg(long)]
+    pub work: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum ModelsCommand {
+    /// Obtain the model's weights and verify them
+    Pull,
+    /// Show the model and whether its weights are here
+    List,
+}
+
+#[derive(Args)]
+pub struct TokenOptions {
+    /// Space-separated: `patient/*.rs`, `user/*.rs`, `system/*.cruds`, `anamnesis/admin.reindex`, ...
+    #[arg(long)]
+    pub scopes: String,
+    #[arg(long, default_value = "developer")]
+    pub subject: String,
+    /// Default: the configured tenant
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// The launch patient, for `patient/` scopes
+    #[arg(long)]
+    pub patient: Option<String>,
+    /// Only these patients, for `user/` scopes
+    #[arg(long, value_delimiter = ',')]
+    pub patients: Vec<String>,
+    /// Only these sources, for writes
+    #[arg(long, value_delimiter = ',')]
+    pub sources: Vec<String>,
+    /// Sensitivity codes that it is cleared for: `R`, `V`, `PSY`, `SUD`, ...
+    #[arg(long, value_delimiter = ',')]
+    pub sensitivity: Vec<String>,
+    #[arg(long)]
+    pub purpose: Option<String>,
+    #[arg(long, default_value_t = 3600)]
+    pub lifetime_s: u64,
+}

@@ -1,0 +1,22 @@
+//! HTTP: one file per resource, each handler a doorway to a flow.
+
+mod admin;
+mod answer;
+mod documents;
+mod filters;
+mod freshness;
+mod health;
+mod openapi;
+mod operations;
+mod pages;
+mod patients;
+mod problem;
+mod records;
+mod request;
+mod search;
+mod server;
+mod shapes;
+mod whoami;
+
+pub use pages::are_present as pages_are_present;
+pub use server::{Serving, openapi_document, serve};

@@ -1,0 +1,28 @@
+//! The OpenAPI 3.1 document, made from the handlers themselves.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
+
+/// Title, version and the bearer scheme; the routes add themselves.
+pub fn base() -> OpenApi {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("A JWT of a configured issuer with SMART App Launch v2 scopes; v1 forms are accepted."))
+        .build();
+    let info = InfoBuilder::new()
+        .title("anamnesis")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Retrieval and grounded, cited answers over clinical data."))
+        .build();
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(ComponentsBuilder::new().security_scheme("bearer", SecurityScheme::Http(bearer)).build()))
+        .build()
+}
+
+pub async fn serve(document: Data<OpenApi>) -> HttpResponse {
+    HttpResponse::Ok().json(document.get_ref())
+}

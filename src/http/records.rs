@@ -1,0 +1,194 @@
+//! `POST /v1/sources/{source}/records` and `GET /v1/receipts/{id}`: records in, and how they fared.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Data, Json, Path, Payload, Query};
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::Problem;
+use super::request::Reply;
+use crate::access::{Access, Operation};
+use crate::adapters::store::{Receipt, ReceiptState};
+use crate::app::App;
+use crate::domain::{Account, Format, ReceiptId, SourceId};
+
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct RecordParameters {
+    /// The sender's key for a note that has none in its front matter.
+    key: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LandedResponse {
+    /// Ask `GET /v1/receipts/{receipt}` how it fares.
+    receipt: String,
+    /// Always `landed`: the bytes are on disk.
+    state: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReceiptResponse {
+    receipt: String,
+    source: String,
+    /// `landed`, `normalized` (in the store), `indexed` (searchable).
+    state: &'static str,
+    received_at: String,
+    /// The last change it made; null while landed, or when it changed nothing.
+    change: Option<i64>,
+    account: Option<AccountBody>,
+}
+
+/// What became of each record; `records` is the sum of `stored`, `unchanged`, `removed`,
+/// `carrying_nothing` and `quarantined`.
+#[derive(Debug, Serialize, ToSchema)]
+struct AccountBody {
+    records: u64,
+    stored: u64,
+    documents: u64,
+    facts: u64,
+    unchanged: u64,
+    removed: u64,
+    carrying_nothing: std::collections::BTreeMap<String, u64>,
+    quarantined: std::collections::BTreeMap<String, u64>,
+    findings: u64,
+}
+
+/// Send records
+///
+/// FHIR R4 JSON (`application/fhir+json`, `application/json`) or NDJSON (`application/fhir+ndjson`,
+/// `application/x-ndjson`), notes (`text/plain`, `text/markdown`), CRM rows (`text/csv`,
+/// `application/vnd.anamnesis.crm+json`) by the source's mapping. The answer follows the durable write;
+/// what can't be read is kept in quarantine with its reason.
+#[utoipa::path(
+    tag = "ingest",
+    params(("source" = String, Path, description = "A declared source"), RecordParameters),
+    request_body(content = String, content_type = "application/fhir+json"),
+    responses(
+        (status = 202, body = LandedResponse),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 413, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
+#[post("/v1/sources/{source}/records")]
+pub async fn receive_records(
+    app: Data<App>,
+    access: Access,
+    request: HttpRequest,
+    source: Path<String>,
+    parameters: Query<RecordParameters>,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let source = SourceId::parse(&source).ok_or_else(|| {
+        Problem::new(StatusCode::NOT_FOUND, "unknown_source").detail("a source has lower-case letters, digits, dashes")
+    })?;
+    let permit = access.permit(Operation::Ingest(source.clone()))?;
+    let format = format(&request)?;
+    let bytes = read_body(&request, body, app.config.max_body_bytes).await?;
+    let receipt = app.ingest.accept(&permit, &source, format, parameters.into_inner().key, bytes).await?;
+    app.wake.notify_one();
+    let body = LandedResponse { receipt: receipt.to_string(), state: "landed" };
+    Ok(HttpResponse::Accepted().json(body))
+}
+
+/// A receipt
+#[utoipa::path(
+    tag = "ingest",
+    params(("id" = String, Path, description = "What the sender was given")),
+    responses(
+        (status = 200, body = ReceiptResponse),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
+#[get("/v1/receipts/{id}")]
+pub async fn read_receipt(app: Data<App>, access: Access, id: Path<String>) -> Reply<ReceiptResponse> {
+    let receipt = app.store.receipt(&access, &ReceiptId::new(id.into_inner())).await?.ok_or_else(Problem::not_found)?;
+    Ok(Json(ReceiptResponse::new(receipt, app.index.watermark())))
+}
+
+fn format(request: &HttpRequest) -> Result<Format, Problem> {
+    let unsupported = || {
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            .detail("send FHIR JSON or NDJSON, text/plain, text/markdown, text/csv or application/vnd.anamnesis.crm+json")
+    };
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
+    let essence = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/fhir+json" | "application/json" | "application/json+fhir" => Ok(Format::FhirJson),
+        "application/fhir+ndjson" | "application/ndjson" | "application/x-ndjson" => Ok(Format::FhirNdjson),
+        "text/plain" => Ok(Format::Text),
+        "text/markdown" => Ok(Format::Markdown),
+        "text/csv" => Ok(Format::CrmCsv),
+        "application/vnd.anamnesis.crm+json" => Ok(Format::CrmJson),
+        _ => Err(unsupported()),
+    }
+}
+
+/// Reads at most `limit` bytes; a body that says it is longer is refused unread.
+async fn read_body(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<Vec<u8>, Problem> {
+    let too_large = || {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large").detail(format!("at most {limit} bytes a request"))
+    };
+    let announced = request
+        .headers()
+        .get(actix_web::http::header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0));
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|_| Problem::bad_request("body_interrupted"))?;
+        if bytes.len() + part.len() > limit {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes)
+}
+
+impl ReceiptResponse {
+    fn new(receipt: Receipt, watermark: i64) -> Self {
+        let is_shown = receipt.last_change.is_none_or(|change| change <= watermark);
+        let state = match receipt.state {
+            ReceiptState::Landed => "landed",
+            ReceiptState::Normalized if is_shown => "indexed",
+            ReceiptState::Normalized => "normalized",
+        };
+        Self {
+            receipt: receipt.id.to_string(),
+            source: receipt.source.to_string(),
+            state,
+            received_at: receipt.received_at.to_string(),
+            change: receipt.last_change,
+            account: receipt.account.map(AccountBody::from),
+        }
+    }
+}
+
+impl From<Account> for AccountBody {
+    fn from(account: Account) -> Self {
+        let by_name = |(reason, count): (crate::domain::QuarantineReason, u64)| (reason.as_str().to_owned(), count);
+        Self {
+            records: account.records,
+            stored: account.stored,
+            documents: account.documents,
+            facts: account.facts,
+            unchanged: account.unchanged,
+            removed: account.removed,
+            carrying_nothing: account.carrying_nothing,
+            quarantined: account.quarantined.into_iter().map(by_name).collect(),
+            findings: account.findings,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What a handler takes from a request: the caller's access, the request's id, JSON with clear errors.
+
+use std::future::{Ready, ready};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::JsonPayloadError;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::StatusCode;
+use actix_web::middleware::Next;
+use actix_web::web::{Data, Json, JsonConfig, PathConfig, QueryConfig};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
+use uuid::Uuid;
+
+use super::problem::{self, Problem};
+use crate::access::Access;
+use crate::app::App;
+use crate::telemetry::RefusalLabel;
+
+pub type Reply<T> = Result<Json<T>, Problem>;
+
+pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// JSON bodies are questions and settings: records come as bytes.
+const MAX_JSON_BYTES: usize = 256 * 1024;
+
+/// Ties a request to its log lines and audit row; made here, never taken from the caller.
+#[derive(Clone, Debug)]
+pub struct RequestId(String);
+
+impl RequestId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromRequest for RequestId {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(request.extensions().get::<RequestId>().cloned().unwrap_or_else(|| RequestId(String::new()))))
+    }
+}
+
+impl FromRequest for Access {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    /// Only [`authenticate`] puts one there: a route outside it has no access to hand out.
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request.extensions().get::<Access>().cloned().ok_or_else(Problem::no_token))
+    }
+}
+
+/// Verifies the bearer token of everything under `/v1` before a handler or a body reader is reached.
+pub async fn authenticate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if request.path().starts_with("/v1/") {
+        let app = request.app_data::<Data<App>>().cloned().ok_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+        let token = bearer(request.headers())?;
+        let verified = app.verifier.verify(&token).await.map_err(|error| {
+            app.metrics.tokens_refused.get_or_create(&RefusalLabel { reason: error.reason().to_owned() }).inc();
+            Problem::from(error)
+        })?;
+        request.extensions_mut().insert(verified);
+    }
+    next.call(request).await
+}
+
+/// Exactly one `Authorization: Bearer` header; a token elsewhere is not looked at.
+fn bearer(headers: &HeaderMap) -> Result<String, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let first = values.next().ok_or_else(Problem::no_token)?;
+    if values.next().is_some() {
+        return Err(Problem::bad_request("authorization_repeated").detail("send one Authorization header"));
+    }
+    let text = first.to_str().map_err(|_| Problem::no_token())?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(Problem::no_token)?;
+    if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+        return Err(Problem::no_token());
+    }
+    Ok(token.trim().to_owned())
+}
+
+/// Gives each request its id, the answer its headers, and an error without a body of ours a problem.
+pub async fn dress(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let id = Uuid::now_v7().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let is_private = request.path().starts_with("/v1/");
+    let http_request = request.request().clone();
+    let response = match next.call(request).await {
+        Ok(response) => response.map_into_boxed_body(),
+        Err(error) => ServiceResponse::new(http_request, error.error_response()).map_into_boxed_body(),
+    };
+    let mut response = explain_error(response);
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID_HEADER, value);
+    }
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    if is_private {
+        headers.insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
+}
+
+fn explain_error(response: ServiceResponse) -> ServiceResponse {
+    let status = response.status();
+    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == problem::CONTENT);
+    if (status.is_client_error() || status.is_server_error()) && !is_problem {
+        let (request, _) = response.into_parts();
+        return ServiceResponse::new(request, Problem::of_status(status).response());
+    }
+    response
+}
+
+pub fn json_config() -> JsonConfig {
+    JsonConfig::default().limit(MAX_JSON_BYTES).content_type_required(true).error_handler(|error, _| {
+        match error {
+            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
+            }
+            JsonPayloadError::ContentType => Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+                .detail("send application/json"),
+            // The message names a field or a position; a value is never part of what is shown.
+            JsonPayloadError::Deserialize(error) => {
+                Problem::bad_request("body_invalid").detail(format!("line {} column {}", error.line(), error.column()))
+            }
+            _ => Problem::bad_request("body_invalid"),
+        }
+        .into()
+    })
+}
+
+pub fn path_config() -> PathConfig {
+    PathConfig::default().error_handler(|_, _| Problem::not_found().into())
+}
+
+pub fn query_config() -> QueryConfig {
+    QueryConfig::default().error_handler(|_, _| Problem::bad_request("query_string_invalid").into())
+}

@@ -1,0 +1,109 @@
+//! The two servers: the product's, and the one for machines that watch.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data};
+use actix_web::{App as ActixApp, HttpServer};
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    admin, answer, documents, freshness, health, openapi, operations, pages, patients, records, request, search,
+    whoami,
+};
+use crate::access::Upkeep;
+use crate::app::App;
+
+/// A client that is slower than this to send its head is let go.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const SHUTDOWN_TIMEOUT_S: u64 = 30;
+
+/// Both servers, bound and running once awaited.
+pub struct Serving {
+    pub address: SocketAddr,
+    pub operations_address: SocketAddr,
+    pub handles: [ServerHandle; 2],
+    pub running: [actix_web::dev::Server; 2],
+}
+
+/// Every route of the product: the one list that the OpenAPI document is made from.
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(search::search)
+        .service(answer::answer_question)
+        .service(patients::list_patients)
+        .service(patients::read_context)
+        .service(documents::read_document)
+        .service(documents::read_original)
+        .service(freshness::read_freshness)
+        .service(whoami::read_whoami)
+        .service(records::receive_records)
+        .service(records::read_receipt)
+        .service(admin::sources::list_sources)
+        .service(admin::sources::declare_source)
+        .service(admin::quarantine::list_quarantine)
+        .service(admin::quarantine::read_quarantined_bytes)
+        .service(admin::quarantine::replay_quarantined)
+        .service(admin::findings::list_findings)
+        .service(admin::jobs::queue_reindex)
+        .service(admin::jobs::list_jobs)
+        .service(admin::jobs::read_job)
+        .service(admin::jobs::cancel_job)
+        .service(health::read_live)
+        .service(health::read_ready);
+}
+
+/// The OpenAPI 3.1 document of exactly the routes that are served.
+pub fn openapi_document() -> OpenApi {
+    let (_, mut document) = ActixApp::new().into_utoipa_app().configure(routes).split_for_parts();
+    let mut base = openapi::base();
+    std::mem::swap(&mut base.paths, &mut document.paths);
+    if let (Some(all), Some(found)) = (base.components.as_mut(), document.components) {
+        all.schemas = found.schemas;
+    }
+    base
+}
+
+/// Binds both ports. `upkeep` is for the gauges on the watchers' port.
+pub fn serve(app: Data<App>, upkeep: Upkeep) -> std::io::Result<Serving> {
+    let document = Data::new(openapi_document());
+    let product_app = app.clone();
+    let product = HttpServer::new(move || {
+        let (actix, _) = ActixApp::new().into_utoipa_app().configure(routes).split_for_parts();
+        actix
+            .app_data(product_app.clone())
+            .app_data(document.clone())
+            .app_data(request::json_config())
+            .app_data(request::path_config())
+            .app_data(request::query_config())
+            .route("/openapi.json", web::get().to(openapi::serve))
+            .default_service(web::get().to(pages::page))
+            .wrap(from_fn(request::authenticate))
+            .wrap(from_fn(request::dress))
+    })
+    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+    .disable_signals()
+    .bind(app.config.listen)?;
+    let address = product.addrs().first().copied().unwrap_or(app.config.listen);
+    let operations_listen = app.config.operations_listen;
+    let upkeep = Data::new(upkeep);
+    let watchers = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(app.clone())
+            .app_data(upkeep.clone())
+            .service(operations::health)
+            .service(operations::metrics)
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(operations_listen)?;
+    let operations_address = watchers.addrs().first().copied().unwrap_or(operations_listen);
+    let running = [product.run(), watchers.run()];
+    let handles = [running[0].handle(), running[1].handle()];
+    Ok(Serving { address, operations_address, handles, running })
+}

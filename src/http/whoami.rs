@@ -1,0 +1,45 @@
+//! `GET /v1/whoami`: what the token in hand opens, for a page that must choose what to show.
+
+use actix_web::get;
+use actix_web::web::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use super::request::Reply;
+use crate::access::{Access, Act};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WhoamiResponse {
+    /// The token's `sub`.
+    caller: String,
+    tenant: String,
+    purpose: Option<String>,
+    /// The launch patient, if the token has one.
+    patient: Option<String>,
+    /// `ingest`, `reindex`, `quarantine`, `sources`, `quality`.
+    operations: Vec<&'static str>,
+    can_list_patients: bool,
+}
+
+/// Who am I
+#[utoipa::path(
+    tag = "read",
+    responses(
+        (status = 200, body = WhoamiResponse),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+)]
+#[get("/v1/whoami")]
+pub async fn read_whoami(access: Access) -> Reply<WhoamiResponse> {
+    let can_list_patients = access.reach().windows(Act::Search).any(|window| window.covers_type("Patient"));
+    Ok(Json(WhoamiResponse {
+        caller: access.caller().to_owned(),
+        tenant: access.tenant().to_string(),
+        purpose: access.purpose().map(str::to_owned),
+        patient: access.launch_patient().map(|patient| patient.to_string()),
+        operations: access.operations_allowed(),
+        can_list_patients,
+    }))
+}
