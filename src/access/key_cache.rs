@@ -78,6 +78,8 @@ struct HeldKeys {
     lifetime: Duration,
 }
 
+const UNAVAILABLE: KeyFault = KeyFault::Unavailable { retry_after_s: INTERVAL_WITHOUT_KEYS.as_secs() };
+
 type Turn = OwnedMutexGuard<Option<Instant>>;
 
 impl HeldKeys {
@@ -122,7 +124,7 @@ impl KeyCache {
     ) -> Result<DecodingKey, KeyFault> {
         let held = self.current().await?;
         let found = match held.keys.find(algorithm, id) {
-            Err(NoKey::Unknown) => self.newer_than(&held).await?.keys.find(algorithm, id).cloned(),
+            Err(NoKey::Unknown) => self.newest().await?.keys.find(algorithm, id).cloned(),
             found => found.cloned(),
         };
         found.map_err(|no_key| match no_key {
@@ -133,10 +135,8 @@ impl KeyCache {
 
     /// Fetches the next set where there is none or the one held is ageing; says whether a fresh one is held.
     pub(super) async fn refresh_if_ageing(self: &Arc<Self>) -> bool {
-        let held = self.held.load_full();
-        if held.as_ref().is_none_or(|held| held.is_ageing((self.clock)())) {
-            let turn = Arc::clone(&self.last_fetch).lock_owned().await;
-            self.replace(turn, held.as_ref()).await;
+        if self.held.load().as_ref().is_none_or(|held| held.is_ageing((self.clock)())) {
+            self.replace(self.turn().await).await;
         }
         self.held.load().as_ref().is_some_and(|held| held.is_fresh((self.clock)()))
     }
@@ -148,37 +148,32 @@ impl KeyCache {
     async fn current(self: &Arc<Self>) -> Result<Arc<HeldKeys>, KeyFault> {
         match self.usable() {
             Some(held) if held.is_fresh((self.clock)()) => return Ok(held),
-            Some(held) => {
+            Some(_) => {
                 // Whoever finds a fetch under way goes on with the old set rather than wait for it.
                 if let Ok(turn) = Arc::clone(&self.last_fetch).try_lock_owned() {
-                    self.replace(turn, Some(&held)).await;
+                    self.replace(turn).await;
                 }
             }
-            None => {
-                let expired = self.held.load_full();
-                let turn = Arc::clone(&self.last_fetch).lock_owned().await;
-                self.replace(turn, expired.as_ref()).await;
-            }
+            None => self.replace(self.turn().await).await,
         }
-        self.usable().ok_or(KeyFault::Unavailable { retry_after_s: INTERVAL_WITHOUT_KEYS.as_secs() })
+        self.usable().ok_or(UNAVAILABLE)
     }
 
-    async fn newer_than(self: &Arc<Self>, seen: &Arc<HeldKeys>) -> Result<Arc<HeldKeys>, KeyFault> {
-        let turn = Arc::clone(&self.last_fetch).lock_owned().await;
-        self.replace(turn, Some(seen)).await;
-        self.usable().ok_or(KeyFault::Unavailable { retry_after_s: INTERVAL_WITHOUT_KEYS.as_secs() })
+    async fn newest(self: &Arc<Self>) -> Result<Arc<HeldKeys>, KeyFault> {
+        self.replace(self.turn().await).await;
+        self.usable().ok_or(UNAVAILABLE)
     }
 
-    /// Fetches, unless the set was replaced since `seen` or a fetch was begun too short a time ago.
-    async fn replace(self: &Arc<Self>, mut turn: Turn, seen: Option<&Arc<HeldKeys>>) {
-        let held = self.held.load_full();
-        let was_replaced = match (&held, seen) {
-            (Some(held), Some(seen)) => !Arc::ptr_eq(held, seen),
-            (held, seen) => held.is_some() != seen.is_some(),
-        };
+    async fn turn(&self) -> Turn {
+        Arc::clone(&self.last_fetch).lock_owned().await
+    }
+
+    /// Fetches, unless a fetch was begun too short a time ago: by another caller while this one waited
+    /// for its turn, for one.
+    async fn replace(self: &Arc<Self>, mut turn: Turn) {
         let now = (self.clock)();
         let interval = if self.is_ready() { INTERVAL } else { INTERVAL_WITHOUT_KEYS };
-        if was_replaced || turn.is_some_and(|begun| now.saturating_duration_since(begun) < interval) {
+        if turn.is_some_and(|begun| now.saturating_duration_since(begun) < interval) {
             return;
         }
         *turn = Some(now);

@@ -1,6 +1,7 @@
 //! Rotation, withdrawal, failure and floods, against an endpoint that counts and a clock that stands still.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -8,7 +9,7 @@ use futures_util::future::join_all;
 use super::super::test_keys::{Endpoint, StillClock, TestKey};
 use super::{
     DEFAULT_LIFETIME, FetchedJwks, GRACE, INTERVAL, INTERVAL_WITHOUT_KEYS, KeyCache, KeyFault, Location,
-    SigningAlgorithm,
+    SigningAlgorithm, UNAVAILABLE,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,10 +35,6 @@ impl Scene {
     }
 }
 
-fn unavailable() -> KeyFault {
-    KeyFault::Unavailable { retry_after_s: INTERVAL_WITHOUT_KEYS.as_secs() }
-}
-
 #[tokio::test]
 async fn a_set_is_fetched_once_for_its_lifetime() {
     let scene = Scene::new();
@@ -57,6 +54,18 @@ async fn callers_at_once_share_one_fetch() {
     let answers = join_all((0..50).map(|_| scene.ask("old"))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(scene.endpoint.asked(), 1);
+}
+
+#[tokio::test]
+async fn while_one_caller_fetches_the_next_set_others_use_the_old() {
+    let scene = Scene::new();
+    assert_eq!(scene.ask("old").await, Ok(()));
+    scene.clock.advance(DEFAULT_LIFETIME);
+    let mut fetching = Box::pin(scene.ask("old"));
+    assert!(futures_util::poll!(&mut fetching).is_pending());
+    assert_eq!(futures_util::poll!(Box::pin(scene.ask("old"))), Poll::Ready(Ok(())));
+    assert_eq!(fetching.await, Ok(()));
+    assert_eq!(scene.endpoint.asked(), 2);
 }
 
 #[tokio::test]
@@ -117,7 +126,7 @@ async fn the_last_good_set_serves_a_day_beyond_its_lifetime_and_no_longer() {
     assert_eq!(scene.endpoint.asked(), 2);
     assert!(scene.cache.is_ready());
     scene.clock.advance(SECOND);
-    assert_eq!(scene.ask("old").await, Err(unavailable()));
+    assert_eq!(scene.ask("old").await, Err(UNAVAILABLE));
     assert!(!scene.cache.is_ready());
 
     scene.endpoint.serve(&[TestKey::Rsa.jwk("old")]);
@@ -130,7 +139,7 @@ async fn a_failing_endpoint_is_asked_once_an_interval() {
     let scene = Scene::new();
     scene.endpoint.fail();
     let answers = join_all((0..20).map(|_| scene.ask("old"))).await;
-    assert!(answers.iter().all(|answer| *answer == Err(unavailable())));
+    assert!(answers.iter().all(|answer| *answer == Err(UNAVAILABLE)));
     assert_eq!(scene.endpoint.asked(), 1);
     scene.clock.advance(INTERVAL_WITHOUT_KEYS);
     scene.endpoint.serve(&[TestKey::Rsa.jwk("old")]);

@@ -105,6 +105,20 @@ async fn a_changed_token_is_refused() {
 }
 
 #[tokio::test]
+async fn no_single_changed_character_leaves_a_token_valid() {
+    let verifier = verifier();
+    let token = TestKey::P256.sign(&TestKey::P256.header("p256"), &claims());
+    assert!(verifier.verify(&token).await.is_ok());
+    for position in 0..token.len() {
+        let mut changed = token.clone();
+        let other = if token.as_bytes()[position] == b'A' { "B" } else { "A" };
+        changed.replace_range(position..=position, other);
+        assert!(verifier.verify(&changed).await.is_err(), "{position}");
+        assert!(verifier.verify(&token[..position]).await.is_err(), "{position}");
+    }
+}
+
+#[tokio::test]
 async fn claims_that_do_not_hold_refuse_the_token() {
     let verifier = verifier();
     for (claims, reason) in [
