@@ -1,6 +1,6 @@
 //! Chooses the sentences of an answer.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
 use super::evidence::{Reading, cosine};
@@ -24,8 +24,8 @@ const AS_RELEVANT: f32 = 0.85;
 /// vector's space. Without usable vectors the question's words decide alone.
 ///
 /// Sentences come best first; when the question asks how things stand now, those about as relevant
-/// as the best come newest first. The same sentence in several documents of one patient is said once and cited from
-/// each, newest first. A negated sentence is quoted like any other: "denies pain" answers too.
+/// as the best come newest first. The same sentence in several documents of one patient is said
+/// once and cited from each, newest first. A negated sentence is quoted like any other: "denies pain" answers too.
 pub fn select(
     question: &str,
     question_vector: &[f32],
@@ -42,7 +42,11 @@ pub fn select(
         return abstained(Abstention::WeakEvidence);
     }
     let mut scored = score(&reading, candidates, candidate_vectors);
-    order(&mut scored, asks_for_newest(question));
+    if asks_for_newest(question) {
+        let bar = scored.iter().map(|one| one.relevance).fold(0.0, f32::max) * AS_RELEVANT;
+        scored.iter_mut().for_each(|one| one.leads = one.relevance >= bar);
+    }
+    scored.sort_by(better_first);
     let sentences: Vec<Sentence> =
         pick(scored, settings).into_iter().filter_map(|said| sentence(said, settings)).collect();
     if sentences.is_empty() {
@@ -67,6 +71,8 @@ struct Scored<'a> {
     relevance: f32,
     /// Relevance and the document's standing, 0 to 1.
     support: f32,
+    /// Whether its age decides its place: about as relevant as the best, and the newest was asked for.
+    leads: bool,
 }
 
 impl Scored<'_> {
@@ -99,11 +105,13 @@ fn marks(text: &str) -> BTreeSet<String> {
 }
 
 fn score<'a>(reading: &Reading<'a>, candidates: &[Candidate], vectors: &'a [Vec<f32>]) -> Vec<Scored<'a>> {
+    let has_cosines = candidates.iter().zip(vectors).any(|(_, vector)| reading.cosine(vector).is_some());
     let vectors = vectors.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
     let scored = candidates.iter().zip(vectors).filter_map(|(candidate, vector)| {
         let passage = reading.passages.get(candidate.passage)?;
         let text = candidate.text(reading.passages)?;
-        let cosine = reading.cosine(vector).map(|cosine| (cosine, COSINE_WEIGHT));
+        // Beside candidates that were compared, one that couldn't be must not gain by it.
+        let cosine = has_cosines.then(|| (reading.cosine(vector).unwrap_or(0.0), COSINE_WEIGHT));
         let coverage = reading.coverage(passage, text).map(|coverage| (coverage, COVERAGE_WEIGHT));
         let standing = Some((reading.standing(&passage.document.key), STANDING_WEIGHT));
         Some(Scored {
@@ -114,6 +122,7 @@ fn score<'a>(reading: &Reading<'a>, candidates: &[Candidate], vectors: &'a [Vec<
             vector,
             relevance: weighted_mean([cosine, coverage]),
             support: weighted_mean([cosine, coverage, standing]),
+            leads: false,
         })
     });
     scored.collect()
@@ -128,20 +137,16 @@ fn weighted_mean<const N: usize>(values: [Option<(f32, f32)>; N]) -> f32 {
     if weights > 0.0 { (sum / weights).clamp(0.0, 1.0) } else { 0.0 }
 }
 
-/// Best support first, ties newest first; with `newest`, those as relevant as the best lead, newest first.
-fn order(scored: &mut [Scored<'_>], newest: bool) {
-    let bar = scored.iter().map(|one| one.relevance).fold(0.0, f32::max) * AS_RELEVANT;
-    let leads = |one: &Scored<'_>| newest && one.relevance >= bar;
-    scored.sort_by(|a, b| {
-        let by_age = || b.passage.document.as_of().cmp(&a.passage.document.as_of());
-        let by_support = || b.support.total_cmp(&a.support);
-        let by_place = || (&a.passage.document.key, a.span).cmp(&(&b.passage.document.key, b.span));
-        match (leads(a), leads(b)) {
-            (true, true) => by_age().then_with(by_support).then_with(by_place),
-            (false, false) => by_support().then_with(by_age).then_with(by_place),
-            (a_leads, b_leads) => b_leads.cmp(&a_leads),
-        }
-    });
+/// Leaders newest first, then the rest by support; ties in the other's order, then by place.
+fn better_first(a: &Scored<'_>, b: &Scored<'_>) -> Ordering {
+    let by_age = || b.passage.document.as_of().cmp(&a.passage.document.as_of());
+    let by_support = || b.support.total_cmp(&a.support);
+    let by_place = || (&a.passage.document.key, a.span).cmp(&(&b.passage.document.key, b.span));
+    match (a.leads, b.leads) {
+        (true, true) => by_age().then_with(by_support).then_with(by_place),
+        (false, false) => by_support().then_with(by_age).then_with(by_place),
+        (a_leads, b_leads) => b_leads.cmp(&a_leads),
+    }
 }
 
 /// Groups of scored candidates that say the same, in order.
@@ -157,7 +162,7 @@ fn pick<'a>(scored: Vec<Scored<'a>>, settings: &Settings) -> Vec<Vec<Scored<'a>>
             continue;
         }
         let redundant = || picked.iter().flatten().any(|said| said.makes_redundant(&one, settings.redundancy));
-        if picked.len() < settings.max_sentences && one.support >= floor && !redundant() {
+        if picked.len() < settings.max_sentences && (one.leads || one.support >= floor) && !redundant() {
             picked.push(vec![one]);
         }
     }

@@ -138,6 +138,23 @@ fn a_question_about_now_gets_the_newest_first() {
 }
 
 #[test]
+fn the_newest_leads_however_late_it_was_found() {
+    let old = (0..20).map(|n| dated(passage(&format!("old{n:02}"), &format!("Lisinopril dose: {n} mg")), "2019"));
+    let chart: Vec<Passage> = old.chain([dated(passage("new", "Lisinopril dose raised to 40 mg"), "2024")]).collect();
+    assert_eq!(cited(&ask("What is the current lisinopril dose?", &chart), 0), ["new"]);
+}
+
+#[test]
+fn a_candidate_without_a_vector_gains_nothing_by_it() {
+    let chart = [passage("a", "Warfarin was stopped in May.\nWarfarin was stopped by Friday.")];
+    let candidates = candidates(&chart, lines);
+    let question = "When was warfarin stopped?";
+    let vectors = [vec![], embed("Warfarin was stopped")];
+    let answer = select(question, &embed(question), &chart, &candidates, &vectors, &Settings::default());
+    assert_eq!(said(&answer), ["Warfarin was stopped by Friday."]);
+}
+
+#[test]
 fn a_named_thing_found_nowhere_abstains_when_asked_to() {
     let chart = [passage("a", "The dose of lisinopril is 10 mg daily.")];
     let strict = Settings { require_named: true, min_evidence: 0.1, ..Settings::default() };
