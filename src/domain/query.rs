@@ -39,7 +39,11 @@ pub struct Query {
 impl std::fmt::Debug for Query {
     /// A query may name a patient: its text never reaches a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Query").field("text", &"[redacted]").field("mode", &self.mode).field("limit", &self.limit).finish()
+        f.debug_struct("Query")
+            .field("text", &"[redacted]")
+            .field("mode", &self.mode)
+            .field("limit", &self.limit)
+            .finish()
     }
 }
 

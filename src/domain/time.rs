@@ -41,8 +41,8 @@ impl Timestamp {
     }
 
     fn at(local: civil::DateTime) -> Option<Self> {
-        let zoned = local.to_zoned(TimeZone::UTC).ok()?;
-        Some(Self(zoned.timestamp().as_microsecond()))
+        let instant = TimeZone::UTC.to_timestamp(local).ok()?;
+        Some(Self(instant.as_microsecond()))
     }
 
     /// Whole seconds from `earlier` to `self`; negative when `earlier` lies ahead.

@@ -1,1 +1,5 @@
 //! Pure functions: same input, same output, no I/O.
+
+pub mod normalize;
+pub mod sections;
+pub mod split;
