@@ -12,6 +12,8 @@ mod html;
 pub(super) mod json;
 mod lines;
 mod note;
+#[cfg(test)]
+mod tests;
 pub(super) mod tidy;
 
 use sha2::{Digest, Sha256};

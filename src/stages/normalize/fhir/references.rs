@@ -9,7 +9,7 @@ use super::super::tidy;
 use super::{elements, names};
 
 /// One FHIR resource with all that its references need.
-pub(super) struct Resource<'a> {
+pub(in crate::stages) struct Resource<'a> {
     pub name: &'a str,
     pub body: &'a Json,
     pub full_url: Option<&'a str>,
@@ -19,7 +19,7 @@ pub(super) struct Resource<'a> {
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Target<'a> {
+pub(in crate::stages) enum Target<'a> {
     /// `Type/id`; the id of a record without one is its `fullUrl`.
     Record(String),
     Contained(&'a Json),
