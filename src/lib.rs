@@ -17,6 +17,7 @@
 pub mod access;
 pub mod adapters;
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod flows;

@@ -1,0 +1,250 @@
+//! FHIR R4 resources to documents: one readable line per statement, one renderer per type that matters.
+//!
+//! Every renderer returns a [`Page`]; what all documents share (key, patient, labels, times, status) is read
+//! once, into an [`Envelope`].
+
+mod allergy;
+mod appointment;
+mod attachments;
+mod care_plan;
+mod composition;
+mod condition;
+mod diagnostic_report;
+mod document_reference;
+pub(super) mod elements;
+mod encounter;
+mod immunization;
+mod labels;
+mod medication;
+mod names;
+mod observation;
+mod other;
+mod patient;
+mod procedure;
+mod references;
+
+use crate::domain::{
+    Document, DocumentStatus, Finding, Kind, Labels, Normalized, Outcome, PatientId, QuarantineReason, RawRecord,
+    Severity, Times, Timestamp, Unreadable,
+};
+use crate::stages::sections;
+
+use super::json::Json;
+use super::lines::Lines;
+use super::{checks, html, tidy};
+use names::Treatment;
+pub(super) use references::{Resource, Target};
+
+/// A rendered resource: its lines, and what only its renderer knows about the document.
+struct Page {
+    kind: Kind,
+    title: String,
+    lines: Lines,
+    effective: Option<Timestamp>,
+    author: Option<String>,
+}
+
+pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalized, Unreadable> {
+    if record.bytes.is_empty() {
+        return Ok(carries_nothing("empty Bundle entry"));
+    }
+    let text = std::str::from_utf8(&record.bytes)
+        .map_err(|error| Unreadable::new(QuarantineReason::InvalidUtf8, format!("byte {}", error.valid_up_to())))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let body = Json::parse(text).map_err(|error| Unreadable::new(QuarantineReason::MalformedJson, error.0))?;
+    if !body.is_object() {
+        return Err(Unreadable::new(QuarantineReason::InvalidResource, "not an object"));
+    }
+    let name = match body.get("resourceType") {
+        Some(Json::Text(name)) => name.trim(),
+        Some(_) => return Err(Unreadable::new(QuarantineReason::NotFhir, "resourceType is not text")),
+        None => return Err(Unreadable::new(QuarantineReason::NotFhir, "no resourceType")),
+    };
+    let Some(treatment) = names::treatment(name) else {
+        return Err(Unreadable::new(QuarantineReason::UnknownResource, "resourceType is none of FHIR R4"));
+    };
+    if name == "Bundle" {
+        return bundle(&body);
+    }
+    checks::shape(name, &body)?;
+    let full_url = record.full_url.as_deref();
+    let resource = Resource { name, body: &body, full_url, links: &record.links, namespace };
+    documents(&resource, treatment, &record.bytes)
+}
+
+/// A Bundle is taken apart before it gets here; only one without entries is left whole.
+fn bundle(body: &Json) -> Result<Normalized, Unreadable> {
+    if body.list("entry").is_empty() {
+        return Ok(carries_nothing("empty Bundle"));
+    }
+    Err(Unreadable::new(QuarantineReason::InvalidResource, "Bundle.entry must be split first"))
+}
+
+fn carries_nothing(name: &str) -> Normalized {
+    Normalized { outcome: Outcome::CarriesNothing { name: name.to_owned() }, findings: Vec::new() }
+}
+
+fn documents(resource: &Resource<'_>, treatment: Treatment, bytes: &[u8]) -> Result<Normalized, Unreadable> {
+    let patient = resource.patient();
+    match treatment {
+        Treatment::Nothing => return Ok(carries_nothing(resource.name)),
+        Treatment::GenericWithPatient(..) if patient.is_none() => return Ok(carries_nothing(resource.name)),
+        _ => {}
+    }
+    let mut findings = checks::check(resource);
+    let envelope = Envelope::read(resource, patient, bytes, &mut findings);
+    let documents = if resource.name == "DocumentReference" {
+        document_reference::documents(resource, &envelope, &mut findings)?
+    } else {
+        vec![envelope.page(page(resource, treatment, &mut findings)?)]
+    };
+    Ok(Normalized { outcome: Outcome::Documents(documents), findings })
+}
+
+fn page(resource: &Resource<'_>, treatment: Treatment, findings: &mut Vec<Finding>) -> Result<Page, Unreadable> {
+    match (resource.name, treatment) {
+        (_, Treatment::Generic(kind, fact) | Treatment::GenericWithPatient(kind, fact)) => {
+            Ok(other::render(resource, kind, fact))
+        }
+        ("Patient", _) => Ok(patient::render(resource)),
+        ("Encounter", _) => Ok(encounter::render(resource)),
+        ("CarePlan", _) => Ok(care_plan::render(resource)),
+        ("Appointment", _) => Ok(appointment::render(resource)),
+        ("Condition", _) => condition::render(resource),
+        ("AllergyIntolerance", _) => allergy::render(resource),
+        ("Observation", _) => observation::render(resource),
+        ("Procedure", _) => procedure::render(resource),
+        ("Immunization", _) => immunization::render(resource),
+        ("Composition", _) => composition::render(resource),
+        ("DiagnosticReport", _) => diagnostic_report::render(resource, findings),
+        (name, _) if name.starts_with("Medication") => medication::render(resource),
+        _ => Ok(other::render(resource, Kind::Other, None)),
+    }
+}
+
+/// What every document of a resource has in common.
+struct Envelope {
+    key: String,
+    version: Option<String>,
+    resource_type: String,
+    patient: Option<PatientId>,
+    encounter: Option<String>,
+    labels: Labels,
+    status: DocumentStatus,
+    written: Option<Timestamp>,
+}
+
+/// One document's own part.
+struct Content {
+    /// 0 for the resource itself; further ones get `#2`, `#3` behind the key.
+    position: usize,
+    kind: Kind,
+    title: String,
+    author: Option<String>,
+    text: String,
+    facts: Vec<crate::domain::Fact>,
+    effective: Option<Timestamp>,
+}
+
+/// Where a resource says when it was written, if `meta.lastUpdated` doesn't.
+const WRITTEN: [&str; 9] =
+    ["issued", "recorded", "recordedDate", "authoredOn", "dateAsserted", "date", "created", "authored", "sent"];
+
+impl Envelope {
+    fn read(resource: &Resource<'_>, patient: Option<PatientId>, bytes: &[u8], findings: &mut Vec<Finding>) -> Self {
+        let body = resource.body;
+        let meta = |name: &str| body.get("meta").and_then(|meta| meta.scalar(name));
+        let moments = meta("lastUpdated").into_iter().chain(WRITTEN.iter().filter_map(|name| body.text(name)));
+        Self {
+            key: key(resource, bytes, findings),
+            version: meta("versionId").map(str::to_owned),
+            resource_type: resource.name.to_owned(),
+            patient,
+            encounter: resource.encounter(),
+            labels: labels::labels(body),
+            status: status(body),
+            written: moments.filter_map(Timestamp::parse).next(),
+        }
+    }
+
+    fn page(&self, page: Page) -> Document {
+        let Page { kind, title, lines, effective, author } = page;
+        let (text, facts) = lines.into_parts();
+        self.document(Content { position: 0, kind, title, author, text, facts, effective })
+    }
+
+    fn document(&self, content: Content) -> Document {
+        let source_key = match content.position {
+            0 => self.key.clone(),
+            position => format!("{}#{}", self.key, position + 1),
+        };
+        let titled = matches!(content.kind, Kind::Note | Kind::Report);
+        Document {
+            source_key,
+            source_version: self.version.clone(),
+            kind: content.kind,
+            resource_type: self.resource_type.clone(),
+            patient: self.patient.clone(),
+            encounter: self.encounter.clone(),
+            title: tidy::bounded(&content.title, 200),
+            author: content.author.map(|author| tidy::bounded(&author, 200)),
+            times: Times { effective: content.effective, source: self.written },
+            labels: self.labels.clone(),
+            status: self.status,
+            sections: if titled { sections::detect(&content.text) } else { Vec::new() },
+            text: content.text,
+            facts: content.facts,
+        }
+    }
+}
+
+/// `Type/id`, else the entry's `fullUrl`, else the type and a hash of the bytes.
+fn key(resource: &Resource<'_>, bytes: &[u8], findings: &mut Vec<Finding>) -> String {
+    if let Some(id) = resource.body.text("id") {
+        return format!("{}/{id}", resource.name);
+    }
+    findings.push(Finding {
+        rule: "missing_id".to_owned(),
+        severity: Severity::Warning,
+        path: format!("{}.id", resource.name),
+    });
+    resource.full_url.map(str::to_owned).unwrap_or_else(|| format!("{}/{}", resource.name, super::fingerprint(bytes)))
+}
+
+fn status(body: &Json) -> DocumentStatus {
+    let words = ["status", "docStatus", "lifecycleStatus"].iter().filter_map(|name| body.text(name));
+    let verification = body.get("verificationStatus").and_then(elements::code);
+    if words.chain(verification).any(|word| word == "entered-in-error") {
+        DocumentStatus::EnteredInError
+    } else {
+        DocumentStatus::Current
+    }
+}
+
+/// ` (active)`, or nothing without a status.
+fn status_words(status: Option<&str>) -> String {
+    status.map(|status| format!(" ({})", status.replace('-', " "))).unwrap_or_default()
+}
+
+/// `Note: ...` for each annotation.
+fn notes(lines: &mut Lines, body: &Json) {
+    for note in body.list("note") {
+        lines.labelled("Note", note.text("text").or_else(|| note.as_text()));
+    }
+}
+
+/// What the resource is about: its code's words, else the first line of its narrative.
+///
+/// A resource without either means nothing to a reader.
+fn subject_matter(resource: &Resource<'_>, element: &str) -> Result<String, Unreadable> {
+    let named = resource.body.get(element).and_then(|code| resource.concept_or_called(code));
+    named.or_else(|| narrative(resource.body)).ok_or_else(|| {
+        Unreadable::new(QuarantineReason::InvalidResource, format!("{}.{element} names nothing", resource.name))
+    })
+}
+
+/// The first line of the human-readable narrative.
+fn narrative(body: &Json) -> Option<String> {
+    let text = html::to_text(body.at("text.div")?.as_text()?);
+    text.lines().map(|line| tidy::bounded(line, 300)).find(|line| !line.is_empty())
+}

@@ -1,0 +1,214 @@
+//! Follows references: to records by key, to contained resources, to the patient and the encounter.
+
+use std::collections::BTreeMap;
+
+use crate::domain::PatientId;
+
+use super::super::json::Json;
+use super::super::tidy;
+use super::{elements, names};
+
+/// One FHIR resource with all that its references need.
+pub(in crate::stages) struct Resource<'a> {
+    pub name: &'a str,
+    pub body: &'a Json,
+    pub full_url: Option<&'a str>,
+    pub links: &'a BTreeMap<String, String>,
+    /// The source's patient namespace.
+    pub namespace: &'a str,
+}
+
+#[derive(Debug, PartialEq)]
+pub(in crate::stages) enum Target<'a> {
+    /// `Type/id`; the id of a record without one is its `fullUrl`.
+    Record(String),
+    Contained(&'a Json),
+    /// Another place than this source's records, such as a conditional reference.
+    Elsewhere,
+    /// Should be in this very Bundle or resource, and isn't.
+    Missing,
+}
+
+/// Elements that may name whom a resource is about, in order of preference.
+const PATIENT_ELEMENTS: [&str; 6] = ["subject", "patient", "beneficiary", "for", "individual", "candidate"];
+
+impl<'a> Resource<'a> {
+    pub fn target(&self, reference: &str) -> Target<'a> {
+        if let Some(local) = reference.strip_prefix('#') {
+            return self.contained(local).map_or(Target::Missing, Target::Contained);
+        }
+        let bare = reference.split("/_history/").next().unwrap_or(reference);
+        if let Some(key) = self.links.get(reference).or_else(|| self.links.get(bare)) {
+            return Target::Record(key.clone());
+        }
+        if reference.starts_with("urn:uuid:") || reference.starts_with("urn:oid:") {
+            return Target::Missing;
+        }
+        record_key(bare).map_or(Target::Elsewhere, Target::Record)
+    }
+
+    fn contained(&self, local: &str) -> Option<&'a Json> {
+        if local.is_empty() {
+            return Some(self.body);
+        }
+        self.body
+            .list("contained")
+            .iter()
+            .find(|resource| resource.text("id").is_some_and(|id| id == local || id.strip_prefix('#') == Some(local)))
+    }
+
+    /// What a Reference is called: its display, else the contained resource's own name.
+    pub fn called(&self, reference: &Json) -> Option<String> {
+        if let Some(display) = reference.text("display") {
+            return Some(tidy::line(display));
+        }
+        match self.target(reference.text("reference")?) {
+            Target::Contained(resource) => own_name(resource),
+            _ => None,
+        }
+    }
+
+    pub fn all_called(&self, references: &[Json]) -> Option<String> {
+        elements::joined(references.iter().filter_map(|reference| self.called(reference)))
+    }
+
+    /// A CodeableConcept, or the name of what a Reference points at.
+    pub fn concept_or_called(&self, element: &Json) -> Option<String> {
+        elements::concept(element).or_else(|| self.called(element))
+    }
+
+    /// The contained resource that a Reference points at.
+    pub fn contained_at(&self, reference: &Json) -> Option<&'a Json> {
+        match self.target(reference.text("reference")?) {
+            Target::Contained(resource) => Some(resource),
+            _ => None,
+        }
+    }
+
+    /// Whom the resource is about, in the source's namespace.
+    pub fn patient(&self) -> Option<PatientId> {
+        if self.name == "Patient" {
+            let local = self.body.text("id").or(self.full_url)?;
+            return Some(PatientId::in_namespace(self.namespace, local));
+        }
+        let direct = PATIENT_ELEMENTS.iter().flat_map(|name| self.body.list(name));
+        let actors = self.body.list("participant").iter().filter_map(|participant| participant.get("actor"));
+        let subjects = direct.chain(actors).chain(self.body.get("actor"));
+        subjects.filter(|reference| reference.is_object()).find_map(|reference| self.patient_at(reference))
+    }
+
+    fn patient_at(&self, reference: &Json) -> Option<PatientId> {
+        let local = match reference.text("reference").map(|text| self.target(text)) {
+            Some(Target::Record(key)) => key.strip_prefix("Patient/")?.to_owned(),
+            Some(Target::Contained(patient)) if patient.text("resourceType") == Some("Patient") => {
+                logical_id(patient.at("identifier")?)?
+            }
+            Some(Target::Contained(_) | Target::Missing) => return None,
+            Some(Target::Elsewhere) | None => {
+                let is_patient = reference.text("type").is_none_or(|name| name == "Patient");
+                is_patient.then(|| logical_id(reference.get("identifier")?))??
+            }
+        };
+        Some(PatientId::in_namespace(self.namespace, &local))
+    }
+
+    /// The key of the encounter it belongs to, as that encounter's own document has it.
+    pub fn encounter(&self) -> Option<String> {
+        if self.name == "Encounter" {
+            return None;
+        }
+        let places = ["encounter", "context.encounter", "context", "item.encounter"];
+        places.iter().filter_map(|place| self.body.at(place)?.text("reference")).find_map(|reference| {
+            match self.target(reference) {
+                Target::Record(key) if key.starts_with("Encounter/") => Some(document_key(key)),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// `Type/id` of a relative or absolute reference; `None` when it names no record.
+fn record_key(reference: &str) -> Option<String> {
+    if reference.contains(['?', '#']) {
+        return None;
+    }
+    let mut parts = reference.rsplit('/');
+    let (id, name) = (parts.next()?, parts.next()?);
+    (!id.is_empty() && names::treatment(name).is_some()).then(|| format!("{name}/{id}"))
+}
+
+/// Records without an id are keyed by their `fullUrl` alone.
+fn document_key(key: String) -> String {
+    match key.split_once('/') {
+        Some((_, id)) if id.starts_with("urn:") || id.contains("://") => id.to_owned(),
+        _ => key,
+    }
+}
+
+/// `system|value`, which no plain id can equal: an identifier of another register is not an id of this source.
+fn logical_id(identifier: &Json) -> Option<String> {
+    let value = identifier.text("value")?;
+    Some(format!("{}|{value}", identifier.text("system").unwrap_or_default()))
+}
+
+/// What a contained resource calls itself.
+fn own_name(resource: &Json) -> Option<String> {
+    resource
+        .get("code")
+        .or_else(|| resource.get("type"))
+        .and_then(elements::concept)
+        .or_else(|| elements::best_name(resource.list("name")).and_then(elements::human_name))
+        .or_else(|| resource.text("title").map(tidy::line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource<'a>(name: &'a str, body: &'a Json, links: &'a BTreeMap<String, String>) -> Resource<'a> {
+        Resource { name, body, full_url: None, links, namespace: "main" }
+    }
+
+    fn patient_of(body: &str, links: &[(&str, &str)]) -> Option<String> {
+        let body = Json::parse(body).unwrap();
+        let links = links.iter().map(|(url, key)| (url.to_string(), key.to_string())).collect();
+        resource("Observation", &body, &links).patient().map(|id| id.to_string())
+    }
+
+    #[test]
+    fn every_form_of_reference_leads_to_the_patient() {
+        for reference in ["Patient/7", "https://ehr.example/fhir/Patient/7", "Patient/7/_history/2", "urn:uuid:a-b"] {
+            let body = format!(r#"{{"subject":{{"reference":"{reference}"}}}}"#);
+            assert_eq!(patient_of(&body, &[("urn:uuid:a-b", "Patient/7")]).as_deref(), Some("7"), "{reference}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_patient_of_this_source_stays_none() {
+        for reference in ["Group/7", "urn:uuid:unknown", "#missing", "Patient?identifier=1", "Patient/"] {
+            assert_eq!(
+                patient_of(&format!(r#"{{"subject":{{"reference":"{reference}"}}}}"#), &[]),
+                None,
+                "{reference}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_logical_identifier_is_never_taken_for_an_id() {
+        let body = r#"{"subject":{"identifier":{"system":"urn:mrn","value":"7"}}}"#;
+        assert_eq!(patient_of(body, &[]).as_deref(), Some("urn:mrn|7"));
+    }
+
+    #[test]
+    fn a_contained_resource_gives_its_name() {
+        let body = Json::parse(
+            r##"{"contained":[{"resourceType":"Practitioner","id":"p","name":[{"given":["Ina"],"family":"Holt"}]}],
+                "author":{"reference":"#p"}}"##,
+        )
+        .unwrap();
+        let links = BTreeMap::new();
+        let resource = resource("Composition", &body, &links);
+        assert_eq!(resource.called(body.get("author").unwrap()).as_deref(), Some("Ina Holt"));
+    }
+}

@@ -1,0 +1,55 @@
+//! Landed records to documents: readable text, typed facts, labels and times, from any format.
+//!
+//! Pure: the same record gives the same documents, whenever and however often. What can't be read is an
+//! [`Unreadable`], what can but shouldn't be trusted blindly carries a [`crate::domain::Finding`].
+
+mod charset;
+mod checks;
+mod codes;
+pub(super) mod crm;
+mod fhir;
+mod html;
+pub(super) mod json;
+mod lines;
+mod note;
+#[cfg(test)]
+mod tests;
+pub(super) mod tidy;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Format, Normalized, Outcome, RawRecord, RecordAction, SourceDescription, Timestamp, Unreadable};
+
+/// Changes whenever the same record would give another document.
+pub const REVISION: &str = "1";
+
+/// Where a record came from, as far as its content depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    pub source: &'a SourceDescription,
+    pub format: Format,
+    /// The sender's name for the delivery.
+    pub name: Option<&'a str>,
+    pub received_at: Timestamp,
+}
+
+/// What one record says.
+///
+/// Errors: the record can't be read, and why, in words that hold nothing of it.
+pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, Unreadable> {
+    if let RecordAction::Delete(source_key) = &record.action {
+        return Ok(Normalized { outcome: Outcome::Removed { source_key: source_key.clone() }, findings: Vec::new() });
+    }
+    let source = origin.source;
+    match origin.format {
+        Format::FhirJson | Format::FhirNdjson => fhir::normalize(record, &source.patients),
+        Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
+        Format::CrmCsv => crm::normalize_row(&record.bytes, source),
+        Format::CrmJson => crm::normalize_object(&record.bytes, source),
+    }
+}
+
+/// 16 hex digits that name these bytes.
+fn fingerprint(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes)).chars().take(16).collect()
+}

@@ -1,0 +1,276 @@
+//! Whole feeds and arbitrary bytes through split and normalize: every piece ends somewhere, nothing panics.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::{Origin, normalize};
+use crate::domain::{
+    CrmMapping, Delivery, Document, Format, Kind, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
+};
+use crate::stages::split::{Piece, split};
+
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    pieces: usize,
+    documents: BTreeMap<String, usize>,
+    facts: usize,
+    removed: usize,
+    nothing: BTreeMap<String, usize>,
+    unreadable: BTreeMap<String, usize>,
+    findings: BTreeMap<String, usize>,
+}
+
+impl Tally {
+    fn ended(&self) -> usize {
+        let records_with_documents =
+            self.pieces - self.removed - self.nothing.values().sum::<usize>() - self.unreadable.values().sum::<usize>();
+        records_with_documents
+            + self.removed
+            + self.nothing.values().sum::<usize>()
+            + self.unreadable.values().sum::<usize>()
+    }
+}
+
+fn source() -> SourceDescription {
+    SourceDescription {
+        name: SourceId::new("feed"),
+        patients: "main".into(),
+        warn_after_s: 60,
+        error_after_s: 120,
+        mapping: Some(CrmMapping {
+            records: "/records".into(),
+            key: "Id".into(),
+            patient: None,
+            kind: Kind::Contact,
+            resource_type: "Communication".into(),
+            title: "{Name}".into(),
+            lines: vec!["{Name}".into()],
+            author: None,
+            effective: None,
+            source_time: None,
+            status: None,
+            deleted: None,
+        }),
+    }
+}
+
+fn delivery(format: Format, bytes: Vec<u8>) -> Delivery {
+    Delivery {
+        receipt: ReceiptId::new("receipt"),
+        tenant: TenantId::new("tenant"),
+        source: SourceId::new("feed"),
+        format,
+        name: Some("file".into()),
+        bytes,
+        received_at: Timestamp::from_micros(0),
+    }
+}
+
+/// Splits and normalizes; the spans of all that comes out are checked on the way.
+fn run(format: Format, bytes: Vec<u8>, tally: &mut Tally) {
+    let source = source();
+    let delivery = delivery(format, bytes);
+    for (position, piece) in split(&delivery, source.mapping.as_ref()).into_iter().enumerate() {
+        tally.pieces += 1;
+        let record = match piece {
+            Piece::Record(record) => record,
+            Piece::Unreadable { ordinal, unreadable, .. } => {
+                assert_eq!(ordinal as usize, position);
+                *tally
+                    .unreadable
+                    .entry(format!("{}: {}", unreadable.reason.as_str(), unreadable.detail))
+                    .or_default() += 1;
+                continue;
+            }
+        };
+        assert_eq!(record.ordinal as usize, position);
+        let origin = Origin { source: &source, format, name: Some("file"), received_at: delivery.received_at };
+        match normalize(&record, &origin) {
+            Ok(normalized) => {
+                for finding in &normalized.findings {
+                    *tally.findings.entry(finding.rule.clone()).or_default() += 1;
+                }
+                match normalized.outcome {
+                    Outcome::Documents(documents) => {
+                        assert!(!documents.is_empty());
+                        for document in documents {
+                            check(&document);
+                            *tally.documents.entry(document.resource_type).or_default() += 1;
+                            tally.facts += document.facts.len();
+                        }
+                    }
+                    Outcome::Removed { .. } => tally.removed += 1,
+                    Outcome::CarriesNothing { name } => *tally.nothing.entry(name).or_default() += 1,
+                }
+            }
+            Err(unreadable) => {
+                *tally
+                    .unreadable
+                    .entry(format!("{}: {}", unreadable.reason.as_str(), unreadable.detail))
+                    .or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(tally.ended(), tally.pieces);
+}
+
+fn check(document: &Document) {
+    let text = &document.text;
+    assert!(!text.trim().is_empty(), "{} has no text", document.source_key);
+    assert!(!document.title.is_empty() && !document.source_key.is_empty());
+    assert!(text.split('\n').all(|line| line == line.trim_end()), "trailing white space");
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'));
+    for fact in &document.facts {
+        let line = fact.span.of(text).expect("a fact lies on char boundaries");
+        assert!(!line.trim().is_empty() && !line.contains('\n'));
+        assert!(!fact.display.is_empty());
+    }
+    let mut end = 0;
+    for section in &document.sections {
+        assert!(section.span.start >= end, "sections overlap");
+        end = section.span.end;
+        assert!(section.span.of(text).is_some_and(|part| !part.trim().is_empty()));
+    }
+}
+
+fn shared(folder: &str) -> Option<PathBuf> {
+    let root = std::env::var("ANAMNESIS_TEST_DATA")
+        .map(PathBuf::from)
+        .unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
+    let folder = root.join(folder);
+    if !folder.is_dir() {
+        eprintln!("SKIPPED: no test data at {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+fn files(folder: &str, extension: &str) -> Option<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(shared(folder)?).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
+    files.sort();
+    Some(files)
+}
+
+fn run_files(folder: &str, extension: &str, format: Format) -> Option<Tally> {
+    let mut tally = Tally::default();
+    for file in files(folder, extension)? {
+        run(format, std::fs::read(file).unwrap(), &mut tally);
+    }
+    eprintln!("{folder}/*.{extension}: {tally:#?}");
+    Some(tally)
+}
+
+#[test]
+fn every_entry_of_the_synthea_bundles_ends_somewhere() {
+    let Some(tally) = run_files("fhir-synthea-r4", "json", Format::FhirJson) else { return };
+    assert_eq!(tally.pieces, 1367);
+    assert_eq!(tally.unreadable, BTreeMap::new());
+    assert_eq!(tally.nothing, BTreeMap::from([("Organization".to_owned(), 12), ("Practitioner".to_owned(), 12)]));
+    assert_eq!(tally.documents["Observation"], 631);
+    assert_eq!(tally.findings.get("unresolved_reference"), None);
+}
+
+#[test]
+fn a_bulk_export_is_read_line_by_line() {
+    let Some(tally) = run_files("fhir-ndjson-cumulus/bulk", "ndjson", Format::FhirNdjson) else { return };
+    assert!(tally.pieces > 20);
+    let Some(notes) = run_files("fhir-ndjson-cumulus/notes", "ndjson", Format::FhirNdjson) else { return };
+    assert_eq!(notes.documents["DocumentReference"], 5);
+    assert_eq!(notes.unreadable, BTreeMap::new());
+}
+
+#[test]
+fn resources_before_and_after_scrubbing_are_read() {
+    for folder in ["fhir-ndjson-cumulus/phi-in", "fhir-ndjson-cumulus/phi-out"] {
+        let Some(tally) = run_files(folder, "json", Format::FhirJson) else { return };
+        assert_eq!(tally.pieces, 28);
+    }
+}
+
+#[test]
+fn an_example_of_nearly_every_type_ends_somewhere() {
+    let Some(tally) = run_files("fhir-r4-examples", "json", Format::FhirJson) else { return };
+    assert!(tally.documents.len() > 20);
+}
+
+#[test]
+fn malformed_files_end_somewhere() {
+    let Some(tally) = run_files("fhir-malformed/files", "json", Format::FhirJson) else { return };
+    assert!(tally.unreadable.len() > 5);
+}
+
+#[test]
+fn whole_notes_are_read_with_their_sections() {
+    let Some(files) = files("notes-ctakes-examples/curated", "txt") else { return };
+    let source = source();
+    let mut with_sections = 0;
+    for file in &files {
+        let mut tally = Tally::default();
+        let bytes = std::fs::read(file).unwrap();
+        run(Format::Text, bytes.clone(), &mut tally);
+        assert_eq!((tally.pieces, tally.unreadable.len()), (1, 0), "{}", file.display());
+        let _ = &source;
+        with_sections += usize::from(!crate::stages::sections::detect(&String::from_utf8_lossy(&bytes)).is_empty());
+    }
+    eprintln!("{} notes, {with_sections} with sections", files.len());
+    assert!(with_sections * 10 > files.len() * 9);
+}
+
+const SEED: &str = r##"{"resourceType":"Bundle","type":"transaction","entry":[
+    {"fullUrl":"urn:uuid:p","resource":{"resourceType":"Patient","name":[{"family":"Ünal"}],"birthDate":"1970-01-01"}},
+    {"resource":{"resourceType":"Observation","id":"o","status":"final","code":{"text":"Größe"},
+      "subject":{"reference":"urn:uuid:p"},"valueQuantity":{"value":1.80,"unit":"m"},
+      "component":[{"code":{"text":"a"},"valueString":"\u0000 b\nc"}]}},
+    {"request":{"method":"DELETE","url":"Condition/9"}},{}, 5]}"##;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), format in 0_usize..6) {
+        run(Format::ALL[format], bytes, &mut Tally::default());
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(text in "[-#:,;\"{}\\[\\]A-Za-zäß€\u{2028}\u{feff}\r\n 0-9]{0,300}", format in 0_usize..6) {
+        run(Format::ALL[format], text.into_bytes(), &mut Tally::default());
+    }
+
+    #[test]
+    fn a_damaged_bundle_never_panics(at in 0_usize..900, with in any::<u8>(), cut in 0_usize..4) {
+        let mut bytes = SEED.as_bytes().to_vec();
+        let at = at.min(bytes.len() - 1);
+        bytes[at] = with;
+        bytes.drain(at..(at + cut).min(SEED.len()));
+        run(Format::FhirJson, bytes, &mut Tally::default());
+    }
+
+    #[test]
+    fn a_bundle_yields_one_piece_per_entry(kinds in proptest::collection::vec(0_usize..4, 1..12)) {
+        let entries = kinds.iter().map(|kind| match kind {
+            0 => r#"{"resource":{"resourceType":"Patient","id":"1"}}"#,
+            1 => r#"{"request":{"method":"DELETE","url":"Patient/1"}}"#,
+            2 => "{}",
+            _ => "null",
+        });
+        let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{}]}}"#, entries.collect::<Vec<_>>().join(" , "));
+        let pieces = split(&delivery(Format::FhirJson, bundle.into_bytes()), None);
+        prop_assert_eq!(pieces.len(), kinds.len());
+    }
+}
+
+#[test]
+fn a_damaged_entry_is_unreadable_alone() {
+    let mut bytes = SEED.as_bytes().to_vec();
+    let at = SEED.find("family").unwrap();
+    bytes[at] = 0xff;
+    let mut tally = Tally::default();
+    run(Format::FhirJson, bytes, &mut tally);
+    assert_eq!(tally.pieces, 5);
+    assert_eq!(tally.documents, BTreeMap::from([("Observation".to_owned(), 1)]));
+    assert_eq!((tally.removed, tally.nothing["empty Bundle entry"]), (1, 1));
+    assert_eq!(tally.unreadable.len(), 2);
+}

@@ -1,0 +1,371 @@
+//! A delivery to its records: Bundle entries, lines, rows, each with its exact bytes.
+//!
+//! Nothing is dropped: every entry, line and row is a [`Piece`], readable or not. Three records are not
+//! simply a slice of the delivery:
+//! - a Bundle entry without a resource has no bytes, which [`super::normalize`] knows as an empty entry;
+//! - an entry that deletes holds the whole entry;
+//! - a CSV row has its header's line before it, since it can't be read without.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::domain::{CrmMapping, Delivery, Format, QuarantineReason, RawRecord, RecordAction, Unreadable};
+
+use super::normalize::{crm, json};
+
+/// Bundles within Bundles, as deep as they are taken apart.
+const MAX_BUNDLE_DEPTH: usize = 8;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+type Links = Arc<BTreeMap<String, String>>;
+
+#[derive(Debug)]
+pub enum Piece {
+    Record(RawRecord),
+    Unreadable { ordinal: u32, bytes: Vec<u8>, unreadable: Unreadable },
+}
+
+/// Every record of a delivery, in order; ordinals count from 0 and are the same however often it is split.
+pub fn split(delivery: &Delivery, mapping: Option<&CrmMapping>) -> Vec<Piece> {
+    let mut pieces = Pieces::default();
+    let bytes = delivery.bytes.as_slice();
+    match delivery.format {
+        Format::FhirJson => fhir(bytes, None, &mut pieces),
+        Format::FhirNdjson => lines(bytes, &mut pieces),
+        Format::Text | Format::Markdown => pieces.put(bytes, None, &Links::default()),
+        Format::CrmCsv => rows(bytes, &mut pieces),
+        Format::CrmJson => objects(bytes, mapping, &mut pieces),
+    }
+    pieces.pieces
+}
+
+#[derive(Default)]
+struct Pieces {
+    pieces: Vec<Piece>,
+}
+
+impl Pieces {
+    fn next_ordinal(&self) -> u32 {
+        u32::try_from(self.pieces.len()).unwrap_or(u32::MAX)
+    }
+
+    fn put(&mut self, bytes: &[u8], full_url: Option<String>, links: &Links) {
+        self.record(bytes, RecordAction::Put, full_url, links);
+    }
+
+    fn record(&mut self, bytes: &[u8], action: RecordAction, full_url: Option<String>, links: &Links) {
+        let ordinal = self.next_ordinal();
+        let links = Arc::clone(links);
+        self.pieces.push(Piece::Record(RawRecord { ordinal, bytes: bytes.to_vec(), action, full_url, links }));
+    }
+
+    fn unreadable(&mut self, bytes: &[u8], reason: QuarantineReason, detail: impl Into<String>) {
+        let ordinal = self.next_ordinal();
+        let unreadable = Unreadable::new(reason, detail);
+        self.pieces.push(Piece::Unreadable { ordinal, bytes: bytes.to_vec(), unreadable });
+    }
+}
+
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
+}
+
+/// Text to find the structure by: each byte that isn't UTF-8 stands as `?`, so positions stay the same.
+fn masked(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text
+}
+
+/// One resource, a Bundle, or an array of either; `line` when it stands in a file of lines.
+fn fhir(bytes: &[u8], line: Option<usize>, pieces: &mut Pieces) {
+    let content = without_mark(bytes);
+    let masked = masked(content);
+    let root = match serde_json::from_str::<&RawValue>(&masked) {
+        Ok(root) => Slice { raw: root.get(), masked: &masked, bytes: content },
+        Err(error) => {
+            let reason = match std::str::from_utf8(content) {
+                Ok(_) => QuarantineReason::MalformedJson,
+                Err(_) => QuarantineReason::InvalidUtf8,
+            };
+            let position = match line {
+                Some(line) => format!("line {line} column {}", error.column()),
+                None => format!("line {} column {}", error.line(), error.column()),
+            };
+            return pieces.unreadable(bytes, reason, position);
+        }
+    };
+    let first = pieces.pieces.len();
+    if root.raw.starts_with('[') {
+        let items = serde_json::from_str::<Vec<&RawValue>>(root.raw).unwrap_or_default();
+        if items.is_empty() {
+            return pieces.unreadable(bytes, QuarantineReason::NotFhir, "an empty array");
+        }
+        items.into_iter().for_each(|item| root.inner(item.get()).resource(None, &Links::default(), 0, pieces));
+    } else {
+        root.resource(None, &Links::default(), 0, pieces);
+    }
+    if let Some(line) = line {
+        pieces.pieces.iter_mut().skip(first).for_each(|piece| add_line(piece, line));
+    }
+}
+
+fn add_line(piece: &mut Piece, line: usize) {
+    if let Piece::Unreadable { unreadable, .. } = piece
+        && !unreadable.detail.starts_with("line ")
+    {
+        unreadable.detail = format!("line {line}: {}", unreadable.detail);
+    }
+}
+
+/// A JSON value within the masked text, and the true bytes it stands for.
+#[derive(Clone, Copy)]
+struct Slice<'a> {
+    raw: &'a str,
+    masked: &'a str,
+    bytes: &'a [u8],
+}
+
+impl<'a> Slice<'a> {
+    fn inner(self, raw: &'a str) -> Self {
+        Self { raw, ..self }
+    }
+
+    /// The delivery's own bytes of this value.
+    fn exact(self) -> &'a [u8] {
+        let start = (self.raw.as_ptr() as usize).saturating_sub(self.masked.as_ptr() as usize);
+        self.bytes.get(start..start.saturating_add(self.raw.len())).unwrap_or_default()
+    }
+
+    fn members(self) -> Vec<(String, &'a str)> {
+        let members = json::members(self.raw).unwrap_or_default();
+        members.into_iter().map(|(name, value)| (name, value.get())).collect()
+    }
+
+    /// One resource, or every entry of a Bundle.
+    fn resource(self, full_url: Option<String>, links: &Links, depth: usize, pieces: &mut Pieces) {
+        let exact = self.exact();
+        if let Err(error) = std::str::from_utf8(exact) {
+            // A Bundle can be taken apart around the entry that isn't UTF-8.
+            if !self.is_bundle() || depth >= MAX_BUNDLE_DEPTH {
+                let detail = format!("byte {}", error.valid_up_to());
+                return pieces.unreadable(exact, QuarantineReason::InvalidUtf8, detail);
+            }
+        }
+        if !self.is_bundle() {
+            return pieces.put(exact, full_url, links);
+        }
+        if depth >= MAX_BUNDLE_DEPTH {
+            let detail = format!("Bundles nested more than {MAX_BUNDLE_DEPTH} deep");
+            return pieces.unreadable(exact, QuarantineReason::InvalidResource, detail);
+        }
+        let entry = member(&self.members(), "entry").unwrap_or("[]");
+        let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(entry) else {
+            return pieces.unreadable(exact, QuarantineReason::InvalidResource, "Bundle.entry is not an array");
+        };
+        if entries.is_empty() {
+            return pieces.put(exact, full_url, links);
+        }
+        let entries: Vec<Entry<'a>> = entries.into_iter().map(|raw| Entry::read(self.inner(raw.get()))).collect();
+        let links = Arc::new(link(&entries, links));
+        for (position, entry) in entries.into_iter().enumerate() {
+            entry.split(position, &links, depth, pieces);
+        }
+    }
+
+    fn is_bundle(self) -> bool {
+        self.raw.starts_with('{')
+            && member(&self.members(), "resourceType").and_then(text).is_some_and(|name| name == "Bundle")
+    }
+}
+
+/// The last member of that name, as everywhere.
+fn member<'a>(members: &[(String, &'a str)], name: &str) -> Option<&'a str> {
+    members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value).filter(|value| *value != "null")
+}
+
+fn text(raw: &str) -> Option<String> {
+    serde_json::from_str::<String>(raw).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+struct Entry<'a> {
+    whole: Slice<'a>,
+    full_url: Option<String>,
+    resource: Option<Slice<'a>>,
+    method: Option<String>,
+    url: Option<String>,
+}
+
+impl<'a> Entry<'a> {
+    fn read(whole: Slice<'a>) -> Self {
+        let members = if whole.raw.starts_with('{') { whole.members() } else { Vec::new() };
+        let request = member(&members, "request").map(|raw| whole.inner(raw).members()).unwrap_or_default();
+        Self {
+            whole,
+            full_url: member(&members, "fullUrl").and_then(text),
+            resource: member(&members, "resource").map(|raw| whole.inner(raw)),
+            method: member(&request, "method").and_then(text),
+            url: member(&request, "url").and_then(text),
+        }
+    }
+
+    fn split(self, position: usize, links: &Links, depth: usize, pieces: &mut Pieces) {
+        if !self.whole.raw.starts_with('{') {
+            let detail = format!("Bundle.entry[{position}] is not an object");
+            return pieces.unreadable(self.whole.exact(), QuarantineReason::InvalidResource, detail);
+        }
+        if self.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("DELETE")) {
+            return self.delete(position, links, pieces);
+        }
+        match self.resource {
+            Some(resource) => resource.resource(self.full_url, links, depth + 1, pieces),
+            None => pieces.put(&[], self.full_url, links),
+        }
+    }
+
+    fn delete(self, position: usize, links: &Links, pieces: &mut Pieces) {
+        let bytes = self.whole.exact();
+        match self.url.as_deref().and_then(record_key) {
+            Some(key) => pieces.record(bytes, RecordAction::Delete(key), self.full_url, links),
+            None => {
+                let detail = format!("Bundle.entry[{position}].request.url names no record");
+                pieces.unreadable(bytes, QuarantineReason::InvalidResource, detail);
+            }
+        }
+    }
+}
+
+/// `Type/id` of a relative or absolute URL; a conditional one names no record.
+fn record_key(url: &str) -> Option<String> {
+    let bare = url.split("/_history").next().unwrap_or(url);
+    if bare.contains('?') {
+        return None;
+    }
+    let mut parts = bare.rsplit('/');
+    let (id, name) = (parts.next()?, parts.next()?);
+    let typed = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(|b| b.is_ascii_alphabetic());
+    (typed && !id.is_empty()).then(|| format!("{name}/{id}"))
+}
+
+/// `fullUrl` to `Type/id`; a resource without an id counts its `fullUrl` as one. An inner Bundle sees the outer's too.
+fn link(entries: &[Entry<'_>], outer: &Links) -> BTreeMap<String, String> {
+    let mut links = outer.as_ref().clone();
+    for entry in entries {
+        let (Some(url), Some(resource)) = (&entry.full_url, entry.resource) else { continue };
+        if !resource.raw.starts_with('{') {
+            continue;
+        }
+        let members = resource.members();
+        let Some(name) = member(&members, "resourceType").and_then(text) else { continue };
+        let id = member(&members, "id").and_then(text).unwrap_or_else(|| url.clone());
+        links.insert(url.clone(), format!("{name}/{id}"));
+    }
+    links
+}
+
+fn lines(bytes: &[u8], pieces: &mut Pieces) {
+    for (number, line) in without_mark(bytes).split(|b| *b == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.trim_ascii().is_empty() {
+            fhir(line, Some(number + 1), pieces);
+        }
+    }
+}
+
+fn rows(bytes: &[u8], pieces: &mut Pieces) {
+    let content = without_mark(bytes);
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(crm::delimiter(content))
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(content);
+    let mut row = csv::ByteRecord::new();
+    let mut header: Option<(&[u8], usize)> = None;
+    loop {
+        match reader.read_byte_record(&mut row) {
+            Ok(false) => break,
+            Ok(true) => {}
+            Err(_) => return pieces.unreadable(bytes, QuarantineReason::MalformedCsv, "the rows can't be told apart"),
+        }
+        let start = row.position().map_or(0, |position| position.byte());
+        let own = slice(content, start, reader.position().byte());
+        match header {
+            None => header = Some((own, row.len())),
+            Some((names, width)) => one_row(names, width, own, row.len(), reader.position().line(), pieces),
+        }
+    }
+    if header.is_none() {
+        pieces.unreadable(bytes, QuarantineReason::MalformedCsv, "no header");
+    }
+}
+
+fn one_row(header: &[u8], width: usize, own: &[u8], fields: usize, next_line: u64, pieces: &mut Pieces) {
+    let mut whole = header.trim_ascii_end().to_vec();
+    whole.push(b'\n');
+    whole.extend_from_slice(own);
+    let near = format!("row before line {next_line}");
+    if let Err(error) = std::str::from_utf8(own) {
+        pieces.unreadable(&whole, QuarantineReason::InvalidUtf8, format!("{near}, byte {}", error.valid_up_to()));
+    } else if fields != width {
+        let detail = format!("{near}: {fields} fields, header has {width}");
+        pieces.unreadable(&whole, QuarantineReason::MalformedCsv, detail);
+    } else {
+        pieces.put(&whole, None, &Links::default());
+    }
+}
+
+/// From one row's first byte to the next row's.
+fn slice(content: &[u8], start: u64, end: u64) -> &[u8] {
+    let position = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX).min(content.len());
+    content.get(position(start)..position(end)).unwrap_or_default()
+}
+
+fn objects(bytes: &[u8], mapping: Option<&CrmMapping>, pieces: &mut Pieces) {
+    let content = without_mark(bytes);
+    let masked = masked(content);
+    let root = match serde_json::from_str::<&RawValue>(&masked) {
+        Ok(root) => Slice { raw: root.get(), masked: &masked, bytes: content },
+        Err(error) => {
+            let detail = format!("line {} column {}", error.line(), error.column());
+            return pieces.unreadable(bytes, QuarantineReason::MalformedJson, detail);
+        }
+    };
+    let Some(mapping) = mapping else {
+        return pieces.unreadable(bytes, QuarantineReason::Unmapped, "the source has no mapping");
+    };
+    let Some(list) = pointed(root, &mapping.records) else {
+        let detail = format!("nothing at `{}`", mapping.records);
+        return pieces.unreadable(bytes, QuarantineReason::Unmapped, detail);
+    };
+    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(list.raw) else {
+        return pieces.unreadable(bytes, QuarantineReason::Unmapped, format!("no array at `{}`", mapping.records));
+    };
+    for item in items {
+        let exact = root.inner(item.get()).exact();
+        match std::str::from_utf8(exact) {
+            Ok(_) => pieces.put(exact, None, &Links::default()),
+            Err(error) => {
+                pieces.unreadable(exact, QuarantineReason::InvalidUtf8, format!("byte {}", error.valid_up_to()));
+            }
+        }
+    }
+}
+
+/// Follows a JSON pointer through objects and arrays.
+fn pointed<'a>(root: Slice<'a>, pointer: &str) -> Option<Slice<'a>> {
+    pointer.split('/').skip(1).try_fold(root, |node, step| {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        let raw = if node.raw.starts_with('[') {
+            serde_json::from_str::<Vec<&RawValue>>(node.raw).ok()?.get(step.parse::<usize>().ok()?)?.get()
+        } else {
+            member(&node.members(), &step)?
+        };
+        Some(node.inner(raw))
+    })
+}
