@@ -99,11 +99,7 @@ fn index_settings(config: &Config, embedder: &Embedder) -> IndexSettings {
         dimension: embedder.dimension(),
         exact_up_to: config.index.exact_up_to,
         graph_from: config.index.graph_from,
-        recipe: vec![
-            normalize::REVISION.to_owned(),
-            chunk::REVISION.to_owned(),
-            embedder.revision().to_owned(),
-        ],
+        recipe: vec![normalize::REVISION.to_owned(), chunk::REVISION.to_owned(), embedder.revision().to_owned()],
     }
 }
 
@@ -125,7 +121,10 @@ async fn declare_sources(store: &Store, config: &Config) -> Result<(), StartErro
 
 fn describe(source: &SourceConfig) -> Result<SourceDescription, StartError> {
     let name = SourceId::parse(&source.name).ok_or_else(|| {
-        StartError::Configuration(format!("source name {} has other than lower-case letters, digits, dashes", source.name))
+        StartError::Configuration(format!(
+            "source name {} has other than lower-case letters, digits, dashes",
+            source.name
+        ))
     })?;
     Ok(SourceDescription {
         name,

@@ -37,7 +37,8 @@ pub fn find(paths: &[PathBuf], with_mapping: bool) -> io::Result<FoundFiles> {
 
 fn walk(path: &Path, base: &Path, with_mapping: bool, found: &mut FoundFiles) -> io::Result<()> {
     if path.is_dir() {
-        let mut entries = fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+        let mut entries =
+            fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
         entries.sort();
         return entries.iter().try_for_each(|entry| walk(entry, base, with_mapping, found));
     }

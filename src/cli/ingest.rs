@@ -8,8 +8,8 @@ use super::arguments::IngestOptions;
 use super::files::{FoundFiles, find, slices};
 use super::{Done, Failure, models, progress};
 use crate::access::Upkeep;
-use crate::app::{App, StartError, read_mapping};
 use crate::adapters::index::IndexError;
+use crate::app::{App, StartError, read_mapping};
 use crate::config::{Config, one_day, one_week};
 use crate::domain::{Account, ReceiptId, SourceDescription, SourceId, TenantId};
 
@@ -72,7 +72,9 @@ async fn declare(app: &App, tenant: &TenantId, options: &IngestOptions) -> Resul
             error_after_s: one_week(),
             mapping: None,
         });
-        app.store.declare_source(tenant, &SourceDescription { mapping: mapping.or(base.mapping.clone()), ..base }).await?;
+        app.store
+            .declare_source(tenant, &SourceDescription { mapping: mapping.or(base.mapping.clone()), ..base })
+            .await?;
     }
     Ok(name)
 }
@@ -117,8 +119,8 @@ async fn read_until(app: &App, upkeep: &Upkeep, receipt: &ReceiptId) -> Result<A
 /// Brings the index up to the store.
 pub async fn index_all(app: &App, upkeep: &Upkeep) -> Result<(), Failure> {
     let bar = progress::spinning("index");
-    let tick = bar.clone();
-    while app.indexing.run_once(upkeep, &move |chunks| tick.clone().inc(chunks)).await? > 0 {}
+    let tick = |chunks| bar.inc(chunks);
+    while app.indexing.run_once(upkeep, &tick).await? > 0 {}
     bar.finish_and_clear();
     Ok(())
 }

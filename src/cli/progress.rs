@@ -11,9 +11,10 @@ pub fn counting(what: &'static str, total: u64) -> ProgressBar {
 /// For work whose size isn't known before.
 pub fn spinning(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
-    bar.set_style(ProgressStyle::with_template("{msg:>10} {spinner} {pos} {elapsed}").unwrap_or_else(|_| {
-        ProgressStyle::default_spinner()
-    }));
+    bar.set_style(
+        ProgressStyle::with_template("{msg:>10} {spinner} {pos} {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
     bar.set_message(what);
     bar
 }

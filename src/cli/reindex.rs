@@ -24,7 +24,10 @@ pub async fn run(config: Config, options: ReindexOptions) -> Done {
     match App::start(config, embedder).await {
         Ok(app) => {
             let app = Arc::new(app);
-            let running = { let (app, upkeep) = (app.clone(), upkeep.clone()); tokio::spawn(async move { run_waiting(&app, &upkeep).await }) };
+            let running = {
+                let (app, upkeep) = (app.clone(), upkeep.clone());
+                tokio::spawn(async move { run_waiting(&app, &upkeep).await })
+            };
             follow(&store, &upkeep, &job).await?;
             running.await?
         }

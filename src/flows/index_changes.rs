@@ -46,11 +46,7 @@ impl IndexChangesFlow {
     }
 
     /// Takes in one batch; returns how many changes it held, 0 when the index shows all there is.
-    pub async fn run_once(
-        &self,
-        upkeep: &Upkeep,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<usize, IndexChangesError> {
+    pub async fn run_once(&self, upkeep: &Upkeep, progress: &(dyn Fn(u64) + Sync)) -> Result<usize, IndexChangesError> {
         let _turn = self.turn.lock().await;
         self.take_in_batch(upkeep, progress).await
     }

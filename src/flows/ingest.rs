@@ -111,10 +111,7 @@ impl IngestFlow {
 }
 
 /// Splits and normalizes a delivery off the request threads.
-async fn read(
-    delivery: Delivery,
-    source: SourceDescription,
-) -> Result<(Delivery, Vec<RecordOutcome>), IngestError> {
+async fn read(delivery: Delivery, source: SourceDescription) -> Result<(Delivery, Vec<RecordOutcome>), IngestError> {
     let reading = tokio::task::spawn_blocking(move || {
         let records = read_pieces(&delivery, &source);
         (delivery, records)
@@ -124,12 +121,8 @@ async fn read(
 
 /// Every piece of a delivery, read or with the reason why not.
 pub(super) fn read_pieces(delivery: &Delivery, source: &SourceDescription) -> Vec<RecordOutcome> {
-    let origin = Origin {
-        source,
-        format: delivery.format,
-        name: delivery.name.as_deref(),
-        received_at: delivery.received_at,
-    };
+    let origin =
+        Origin { source, format: delivery.format, name: delivery.name.as_deref(), received_at: delivery.received_at };
     split(delivery, source.mapping.as_ref())
         .into_iter()
         .map(|piece| match piece {

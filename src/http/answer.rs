@@ -128,12 +128,8 @@ pub async fn answer_question(
     app.store.audit(&access, &row).await?;
     let outcome = OutcomeLabel { outcome: status_word(answer.status).to_owned() };
     app.metrics.answer_latency.get_or_create(&outcome).observe(seconds(started.elapsed()));
-    let used: Vec<_> = answer
-        .sentences
-        .iter()
-        .flat_map(|sentence| &sentence.citations)
-        .map(|citation| &citation.source)
-        .collect();
+    let used: Vec<_> =
+        answer.sentences.iter().flat_map(|sentence| &sentence.citations).map(|citation| &citation.source).collect();
     let freshness = Freshness::of_sources(&freshness, &used);
     if wants_events(&request) {
         return Ok(events(&answer, freshness));

@@ -95,8 +95,12 @@ pub async fn read_original(
     parameter: Query<VersionParameter>,
 ) -> Result<HttpResponse, Problem> {
     let stored = find(&app, &access, id.into_inner(), parameter.version).await?;
-    let (format, bytes) =
-        app.originals.run(&access, &stored.key).await.map_err(|error| Problem::internal(&error))?.ok_or_else(Problem::not_found)?;
+    let (format, bytes) = app
+        .originals
+        .run(&access, &stored.key)
+        .await
+        .map_err(|error| Problem::internal(&error))?
+        .ok_or_else(Problem::not_found)?;
     record(&app, &access, "original", &stored, &request_id).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, content_type(format)))
@@ -143,10 +147,8 @@ fn content_type(format: Format) -> &'static str {
 impl DocumentResponse {
     fn new(stored: &StoredDocument) -> Self {
         let document = &stored.document;
-        let section = |section: &crate::domain::Section| SectionBody {
-            title: section.title.clone(),
-            span: section.span.into(),
-        };
+        let section =
+            |section: &crate::domain::Section| SectionBody { title: section.title.clone(), span: section.span.into() };
         Self {
             document: stored.key.id.to_string(),
             version: stored.key.version,

@@ -1,8 +1,8 @@
 //! Liveness and readiness; they need no token and say nothing of any record.
 
+use actix_web::get;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
-use actix_web::get;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,9 +36,7 @@ pub async fn read_live() -> Reply<HealthResponse> {
 )]
 #[get("/health/ready")]
 pub async fn read_ready(app: Data<App>) -> Reply<HealthResponse> {
-    let unready = |what: &str| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready").detail(what).retry_after_s(5)
-    };
+    let unready = |what: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready").detail(what).retry_after_s(5);
     app.store.ping().await.map_err(|_| unready("the store doesn't answer"))?;
     if !app.verifier.is_ready() {
         return Err(unready("an issuer's keys can't be had"));

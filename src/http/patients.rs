@@ -72,8 +72,7 @@ pub async fn list_patients(
     let limit = page.limit()?;
     let found = app.store.patients(&access, page.cursor(), limit).await?;
     let outcome = if found.is_empty() { "empty" } else { "success" };
-    let row =
-        AuditRow { action: "patients", patient: None, documents: &[], outcome, request_id: request_id.as_str() };
+    let row = AuditRow { action: "patients", patient: None, documents: &[], outcome, request_id: request_id.as_str() };
     app.store.audit(&access, &row).await?;
     let next = if found.len() == limit { found.last().map(|patient| patient.id.to_string()) } else { None };
     let body = |patient: crate::adapters::store::PatientSummary| PatientBody {

@@ -117,8 +117,9 @@ pub async fn read_receipt(app: Data<App>, access: Access, id: Path<String>) -> R
 
 fn format(request: &HttpRequest) -> Result<Format, Problem> {
     let unsupported = || {
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
-            .detail("send FHIR JSON or NDJSON, text/plain, text/markdown, text/csv or application/vnd.anamnesis.crm+json")
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type").detail(
+            "send FHIR JSON or NDJSON, text/plain, text/markdown, text/csv or application/vnd.anamnesis.crm+json",
+        )
     };
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
     let essence = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

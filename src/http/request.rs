@@ -5,8 +5,8 @@ use std::future::{Ready, ready};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::JsonPayloadError;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::{Data, Json, JsonConfig, PathConfig, QueryConfig};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
@@ -59,7 +59,10 @@ pub async fn authenticate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     if request.path().starts_with("/v1/") {
-        let app = request.app_data::<Data<App>>().cloned().ok_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+        let app = request
+            .app_data::<Data<App>>()
+            .cloned()
+            .ok_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
         let token = bearer(request.headers())?;
         let verified = app.verifier.verify(&token).await.map_err(|error| {
             app.metrics.tokens_refused.get_or_create(&RefusalLabel { reason: error.reason().to_owned() }).inc();

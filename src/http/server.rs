@@ -12,8 +12,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, answer, documents, freshness, health, openapi, operations, pages, patients, records, request, search,
-    whoami,
+    admin, answer, documents, freshness, health, openapi, operations, pages, patients, records, request, search, whoami,
 };
 use crate::access::Upkeep;
 use crate::app::App;

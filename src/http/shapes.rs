@@ -39,12 +39,7 @@ pub struct Aged {
 }
 
 impl Aged {
-    pub fn new(
-        effective: Option<Timestamp>,
-        source: Option<Timestamp>,
-        received: Timestamp,
-        now: Timestamp,
-    ) -> Self {
+    pub fn new(effective: Option<Timestamp>, source: Option<Timestamp>, received: Timestamp, now: Timestamp) -> Self {
         let as_of = effective.or(source).unwrap_or(received);
         let age_s = now.seconds_since(as_of);
         let text = |time: Timestamp| time.to_string();

@@ -4,6 +4,7 @@ pub mod age;
 pub mod chunk;
 pub mod fuse;
 pub mod ground;
+pub mod judge;
 pub mod normalize;
 pub mod sections;
 pub mod sentences;
