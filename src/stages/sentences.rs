@@ -103,6 +103,13 @@ mod tests {
     }
 
     #[test]
+    fn a_symbol_in_small_letters_may_begin_a_sentence() {
+        assert_split(
+            "The marker was raised.| p53 was found.| A pH was taken at approx. pH 7, b.i.d. x3 days, until Aug. 31.",
+        );
+    }
+
+    #[test]
     fn a_question_mark_for_suspicion_ends_nothing() {
         assert_split("Chest pain, ? PE ruled out.| Send home");
     }

@@ -283,7 +283,7 @@ mod tests {
             ("Blood pressure is too high.", "The patient is hypertensive.", "The parcel arrived yesterday."),
         ] {
             let (near, far) = (cosine(&embedder, text, paraphrase), cosine(&embedder, text, unrelated));
-            assert!(near > 0.55 && far < 0.3, "{near} {far}: {text}");
+            assert!(near > far + 0.3, "{near} {far}: {text}");
         }
     }
 

@@ -16,10 +16,10 @@ const TITLES: &[&str] = &[
     "ms", "prof", "rev", "st", "viz", "vs",
 ];
 
-/// Stand before a number; without one they are words like any other.
+/// Stand before a number or a day; without one they are words like any other.
 const BEFORE_NUMBERS: &[&str] = &[
     "ch", "eq", "exp", "gr", "lot", "max", "min", "no", "nos", "p", "pp", "ref", "resp", "sec", "tab", "temp", "vol",
-    "wt",
+    "wt", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sept", "oct", "nov", "dec", "v",
 ];
 
 /// Routes and degrees: what follows mostly belongs to them, unless it opens a sentence.
@@ -117,7 +117,9 @@ fn ends_sentence(before: &str, mark: char, after: &str, closed: bool) -> bool {
         return mark == '.' && !closed && is_run_on(before, after);
     }
     let next = after.trim_start().trim_start_matches(OPENERS);
-    if next.starts_with(|c: char| c.is_lowercase() || matches!(c, ',' | ';' | ':' | ')')) {
+    if next.starts_with([',', ';', ':', ')'])
+        || (next.starts_with(char::is_lowercase) && !is_symbol_after_word(before, next))
+    {
         return false;
     }
     match mark {
@@ -125,6 +127,14 @@ fn ends_sentence(before: &str, mark: char, after: &str, closed: bool) -> bool {
         '?' => before.ends_with(|c: char| !c.is_whitespace()),
         _ => true,
     }
+}
+
+/// `was raised. p53 is`: the name of a gene or a unit begins the next sentence in small letters.
+fn is_symbol_after_word(before: &str, next: &str) -> bool {
+    let first = next.split_whitespace().next().unwrap_or_default();
+    let word = last_word(before);
+    let is_plain = word.len() >= 4 && word.chars().all(char::is_lowercase);
+    is_plain && first.contains(|c: char| c.is_uppercase() || c.is_ascii_digit())
 }
 
 /// `clear.Heart`: somebody left out the space. Not `clinic.Example` in an address.
