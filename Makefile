@@ -55,11 +55,12 @@ web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
 	@touch $@
 	@touch -c src/http/pages.rs
 
-test: ## test everything: pages, crate, and the pages in a browser against the real server
+test: ## test everything: pages, crate, and the pages in a browser, before a mock and the real server
 	@$(PREREQUISITES) rust python node
 	@bash scripts/chromium.sh
 	$(MAKE) --no-print-directory web
 	cd web && npm run check && npm test
+	cd web && CHROMIUM="$$(bash ../scripts/chromium.sh)" env -u ANAMNESIS_URL npm run test:browser
 	cargo test --locked --no-run
 	$(DEV_BINARY) models pull
 	cargo test --locked
