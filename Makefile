@@ -1,0 +1,85 @@
+# Every task of the project. `make` alone lists them.
+
+SHELL := bash
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# What demo, run, bench and smoke run: `release`, or `dev` to share the build with the tests.
+PROFILE ?= release
+# What `run` serves, and what `bench` measures: a folder of records beside its questions.
+CONFIG ?= anamnesis.toml
+EVAL ?= demo
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINARY := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/anamnesis
+DEV_BINARY := $(TARGET)/debug/anamnesis
+
+# The server, the tests and `models pull` all look for the weights here.
+ANAMNESIS_MODEL_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/anamnesis/models
+export ANAMNESIS_MODEL_DIR
+
+WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/operations.html \
+	web/package.json web/vite.config.js web/tsconfig.json
+PREREQUISITES := bash scripts/check-prerequisites.sh
+
+.PHONY: help demo run build web web-if-node test bench smoke lint licences clean-demo
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: build ## answer questions over a small fictional hospital, in the browser
+	$(BINARY) demo
+
+run: build ## serve with CONFIG (anamnesis.toml)
+	$(BINARY) serve --config $(CONFIG)
+
+build:
+	@$(PREREQUISITES) rust python
+	@$(MAKE) --no-print-directory web-if-node
+	cargo build --locked --profile $(PROFILE)
+
+web: web/dist/index.html ## build the pages
+
+web-if-node:
+	@if $(PREREQUISITES) node; then $(MAKE) --no-print-directory web; \
+	else echo 'Going on without the pages: the server will say that they are missing.' >&2; fi
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	@$(PREREQUISITES) node
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+# The binary carries the pages, but cargo can't see the first ones arrive: touching their module tells it.
+web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
+	cd web && npm run build
+	@touch $@
+	@touch -c src/http/pages.rs
+
+test: ## test everything: pages, crate, and the pages in a browser, before a mock and the real server
+	@$(PREREQUISITES) rust python node
+	@bash scripts/chromium.sh
+	$(MAKE) --no-print-directory web
+	cd web && npm run check && npm test
+	cd web && CHROMIUM="$$(bash ../scripts/chromium.sh)" env -u ANAMNESIS_URL npm run test:browser
+	cargo test --locked --no-run
+	$(DEV_BINARY) models pull
+	cargo test --locked
+	bash scripts/browser-test.sh $(DEV_BINARY)
+
+bench: build ## measure retrieval and answers over EVAL (demo)
+	$(BINARY) models pull
+	$(BINARY) eval $(EVAL) --json
+
+smoke: build ## start the demo on an empty folder, have it answer its question, stop
+	bash scripts/smoke.sh $(BINARY)
+
+lint: ## formatting and clippy
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+licences: ## hold every dependency's licence to the list in .ci/licences.py
+	python3 -B -m doctest .ci/licences.py
+	python3 .ci/licences.py
+
+clean-demo: ## forget the demo's data; the model stays
+	rm -rf demo/.state
