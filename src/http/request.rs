@@ -59,18 +59,21 @@ pub async fn authenticate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     if request.path().starts_with("/v1/") {
-        let app = request
-            .app_data::<Data<App>>()
-            .cloned()
-            .ok_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
-        let token = bearer(request.headers())?;
-        let verified = app.verifier.verify(&token).await.map_err(|error| {
-            app.metrics.tokens_refused.get_or_create(&RefusalLabel { reason: error.reason().to_owned() }).inc();
-            Problem::from(error)
-        })?;
-        request.extensions_mut().insert(verified);
+        match verify(&request).await {
+            Ok(access) => request.extensions_mut().insert(access),
+            Err(problem) => return Ok(request.into_response(problem.response()).map_into_right_body()),
+        };
     }
-    next.call(request).await
+    Ok(next.call(request).await?.map_into_left_body())
+}
+
+async fn verify(request: &ServiceRequest) -> Result<Access, Problem> {
+    let app = request.app_data::<Data<App>>().ok_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
+    let token = bearer(request.headers())?;
+    app.verifier.verify(&token).await.map_err(|error| {
+        app.metrics.tokens_refused.get_or_create(&RefusalLabel { reason: error.reason().to_owned() }).inc();
+        Problem::from(error)
+    })
 }
 
 /// Exactly one `Authorization: Bearer` header; a token elsewhere is not looked at.
@@ -96,12 +99,7 @@ pub async fn dress(
     let id = Uuid::now_v7().to_string();
     request.extensions_mut().insert(RequestId(id.clone()));
     let is_private = request.path().starts_with("/v1/");
-    let http_request = request.request().clone();
-    let response = match next.call(request).await {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => ServiceResponse::new(http_request, error.error_response()).map_into_boxed_body(),
-    };
-    let mut response = explain_error(response);
+    let mut response = explain_error(next.call(request).await?.map_into_boxed_body());
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID_HEADER, value);
