@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// The model allocates a tensor per operation; this allocator keeps their pages instead of giving them back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     anamnesis::cli::run()
 }

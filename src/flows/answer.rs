@@ -9,6 +9,7 @@ use crate::access::Access;
 use crate::adapters::store::{Store, StoreError};
 use crate::domain::{Answer, DocumentKey, Passage, Query, StoredDocument};
 use crate::stages::ground::{Candidate, Settings, candidates, select, verify};
+use crate::stages::name::without_name;
 use crate::stages::sentences::sentences;
 
 /// Passages that sentences are taken from.
@@ -39,8 +40,9 @@ impl AnswerFlow {
         Self { retrieve, embedding, store, settings }
     }
 
-    pub async fn run(&self, access: &Access, question: &Query) -> Result<Answer, AnswerError> {
-        let retrieved = self.retrieve.run(access, question).await?;
+    pub async fn run(&self, access: &Access, asked: &Query) -> Result<Answer, AnswerError> {
+        let question = self.without_name(access, asked).await?;
+        let retrieved = self.retrieve.run(access, &question).await?;
         let vector = match retrieved.vector {
             Some(vector) => vector,
             None => self.embedding.question(&question.text).await?,
@@ -50,6 +52,14 @@ impl AnswerFlow {
         let vectors = self.embedding.sentences(texts).await?;
         let chosen = self.select(question.text.clone(), vector, retrieved.passages, candidates, vectors).await?;
         self.hold_against_store(access, chosen).await
+    }
+
+    /// Within one patient's record the patient's own name tells nothing apart.
+    async fn without_name(&self, access: &Access, asked: &Query) -> Result<Query, AnswerError> {
+        let Some(patient) = &asked.filters.patient else { return Ok(asked.clone()) };
+        let name = self.store.patient_name(access, patient).await?;
+        let text = name.map_or_else(|| asked.text.clone(), |name| without_name(&asked.text, &name));
+        Ok(Query { text, ..asked.clone() })
     }
 
     async fn select(

@@ -5,6 +5,7 @@ pub mod chunk;
 pub mod fuse;
 pub mod ground;
 pub mod judge;
+pub mod name;
 pub mod normalize;
 pub mod sections;
 pub mod sentences;

@@ -141,6 +141,19 @@ impl Store {
         }
     }
 
+    /// The name on a patient's demographics, if the caller may search them.
+    pub async fn patient_name(&self, access: &Access, patient: &PatientId) -> Result<Option<String>, StoreError> {
+        const NAME: &str = "SELECT * FROM document WHERE tenant = $1 AND patient = $2 AND kind = 'patient' \
+            AND is_latest = 1 ORDER BY received_at DESC LIMIT 1";
+        let row: Option<DocumentRow> = sqlx::query_as(NAME)
+            .bind(access.tenant().as_str())
+            .bind(patient.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        let stored = row.map(StoredDocument::try_from).transpose()?;
+        Ok(stored.filter(|stored| is_visible(access, Act::Search, stored)).map(|stored| stored.document.title))
+    }
+
     /// The latest version whatever its status, for indexing: `None` once nothing is held.
     pub async fn latest_for_indexing(
         &self,
