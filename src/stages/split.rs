@@ -306,7 +306,7 @@ fn rows(bytes: &[u8], pieces: &mut Pieces) {
 }
 
 fn one_row(header: &[u8], width: usize, own: &[u8], fields: usize, next_line: u64, pieces: &mut Pieces) {
-    let mut whole = without_line_end(header).to_vec();
+    let mut whole = header.to_vec();
     whole.push(b'\n');
     whole.extend_from_slice(own);
     let near = format!("row before line {next_line}");
@@ -325,10 +325,12 @@ fn without_line_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// From one row's first byte to the next row's.
+/// One row without the line ends around it; the reader counts a `\n` after `\r` to the next row.
 fn slice(content: &[u8], start: u64, end: u64) -> &[u8] {
     let position = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX).min(content.len());
-    content.get(position(start)..position(end)).unwrap_or_default()
+    let row = content.get(position(start)..position(end)).unwrap_or_default();
+    let blank = row.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    without_line_end(row.get(blank..).unwrap_or_default())
 }
 
 fn objects(bytes: &[u8], mapping: Option<&CrmMapping>, pieces: &mut Pieces) {
@@ -456,7 +458,7 @@ mod tests {
     #[test]
     fn a_row_keeps_quoted_line_ends_and_has_its_header() {
         let pieces = pieces(Format::CrmCsv, b"\xef\xbb\xbfid,text\r\n1,\"a\nb\"\r\n2\r\n3,c");
-        assert_eq!(record(&pieces[0]).bytes, b"id,text\n1,\"a\nb\"\r\n");
+        assert_eq!(record(&pieces[0]).bytes, b"id,text\n1,\"a\nb\"");
         assert_eq!(reason(&pieces[1]), QuarantineReason::MalformedCsv);
         assert_eq!(record(&pieces[2]).bytes, b"id,text\n3,c");
     }
