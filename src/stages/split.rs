@@ -306,7 +306,7 @@ fn rows(bytes: &[u8], pieces: &mut Pieces) {
 }
 
 fn one_row(header: &[u8], width: usize, own: &[u8], fields: usize, next_line: u64, pieces: &mut Pieces) {
-    let mut whole = header.trim_ascii_end().to_vec();
+    let mut whole = header.to_vec();
     whole.push(b'\n');
     whole.extend_from_slice(own);
     let near = format!("row before line {next_line}");
@@ -320,10 +320,17 @@ fn one_row(header: &[u8], width: usize, own: &[u8], fields: usize, next_line: u6
     }
 }
 
-/// From one row's first byte to the next row's.
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// One row without the line ends around it; the reader counts a `\n` after `\r` to the next row.
 fn slice(content: &[u8], start: u64, end: u64) -> &[u8] {
     let position = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX).min(content.len());
-    content.get(position(start)..position(end)).unwrap_or_default()
+    let row = content.get(position(start)..position(end)).unwrap_or_default();
+    let blank = row.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    without_line_end(row.get(blank..).unwrap_or_default())
 }
 
 fn objects(bytes: &[u8], mapping: Option<&CrmMapping>, pieces: &mut Pieces) {
@@ -368,4 +375,97 @@ fn pointed<'a>(root: Slice<'a>, pointer: &str) -> Option<Slice<'a>> {
         };
         Some(node.inner(raw))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ReceiptId, SourceId, TenantId, Timestamp};
+
+    fn pieces(format: Format, bytes: &[u8]) -> Vec<Piece> {
+        let delivery = Delivery {
+            receipt: ReceiptId::new("r"),
+            tenant: TenantId::new("t"),
+            source: SourceId::new("s"),
+            format,
+            name: None,
+            bytes: bytes.to_vec(),
+            received_at: Timestamp::from_micros(0),
+        };
+        split(&delivery, None)
+    }
+
+    fn record(piece: &Piece) -> &RawRecord {
+        match piece {
+            Piece::Record(record) => record,
+            Piece::Unreadable { unreadable, .. } => panic!("{unreadable:?}"),
+        }
+    }
+
+    fn reason(piece: &Piece) -> QuarantineReason {
+        match piece {
+            Piece::Unreadable { unreadable, .. } => unreadable.reason,
+            Piece::Record(record) => panic!("{record:?}"),
+        }
+    }
+
+    #[test]
+    fn an_entry_keeps_its_exact_bytes_and_knows_its_neighbours() {
+        let bundle = r#"{"resourceType":"Bundle","entry":[
+            {"fullUrl":"urn:uuid:a","resource":{ "resourceType" : "Patient", "id":"1" }},
+            {"fullUrl":"urn:uuid:b","resource":{"resourceType":"Patient"}}]}"#;
+        let pieces = pieces(Format::FhirJson, bundle.as_bytes());
+        let first = record(&pieces[0]);
+        assert_eq!(first.bytes, br#"{ "resourceType" : "Patient", "id":"1" }"#);
+        assert_eq!(first.full_url.as_deref(), Some("urn:uuid:a"));
+        assert_eq!(first.links["urn:uuid:a"], "Patient/1");
+        assert_eq!(first.links["urn:uuid:b"], "Patient/urn:uuid:b");
+        assert_eq!(record(&pieces[1]).ordinal, 1);
+    }
+
+    #[test]
+    fn an_entry_that_deletes_names_its_record() {
+        let bundle = br#"{"resourceType":"Bundle","entry":[
+            {"request":{"method":"DELETE","url":"https://ehr.example/fhir/Observation/5/_history/2"}}]}"#;
+        assert_eq!(record(&pieces(Format::FhirJson, bundle)[0]).action, RecordAction::Delete("Observation/5".into()));
+    }
+
+    #[test]
+    fn bundles_within_bundles_end_somewhere() {
+        let mut json = r#"{"resourceType":"Flag"}"#.to_owned();
+        for _ in 0..200 {
+            json = format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":{json}}}]}}"#);
+        }
+        let pieces = pieces(Format::FhirJson, json.as_bytes());
+        assert_eq!(pieces.len(), 1);
+        assert_eq!(reason(&pieces[0]), QuarantineReason::InvalidResource);
+    }
+
+    #[test]
+    fn a_line_that_is_no_json_is_unreadable_alone_with_its_number() {
+        let pieces = pieces(Format::FhirNdjson, b"{\"resourceType\":\"Flag\"}\r\n\n{oops}\n");
+        assert_eq!(pieces.len(), 2);
+        assert_eq!(record(&pieces[0]).bytes, b"{\"resourceType\":\"Flag\"}");
+        let Piece::Unreadable { bytes, unreadable, .. } = &pieces[1] else { panic!() };
+        assert_eq!((bytes.as_slice(), unreadable.detail.as_str()), (b"{oops}".as_slice(), "line 3 column 2"));
+    }
+
+    #[test]
+    fn an_array_of_resources_is_split() {
+        assert_eq!(pieces(Format::FhirJson, b" [ {\"resourceType\":\"Flag\"}, 1 ]").len(), 2);
+    }
+
+    #[test]
+    fn a_row_keeps_quoted_line_ends_and_has_its_header() {
+        let pieces = pieces(Format::CrmCsv, b"\xef\xbb\xbfid,text\r\n1,\"a\nb\"\r\n2\r\n3,c");
+        assert_eq!(record(&pieces[0]).bytes, b"id,text\n1,\"a\nb\"");
+        assert_eq!(reason(&pieces[1]), QuarantineReason::MalformedCsv);
+        assert_eq!(record(&pieces[2]).bytes, b"id,text\n3,c");
+    }
+
+    #[test]
+    fn crm_objects_without_a_mapping_wait_whole() {
+        let pieces = pieces(Format::CrmJson, b"[{},{}]");
+        assert_eq!((pieces.len(), reason(&pieces[0])), (1, QuarantineReason::Unmapped));
+    }
 }

@@ -142,6 +142,7 @@ pub(super) fn shape(name: &str, body: &Json) -> Result<(), Unreadable> {
 pub(super) fn check(resource: &Resource<'_>) -> Vec<Finding> {
     let mut checker = Checker { resource, findings: Vec::new() };
     checker.required();
+    checker.people_and_medication();
     checker.walk(resource.body, &mut resource.name.to_owned());
     let mut findings = checker.findings;
     findings.truncate(MAX_FINDINGS);
@@ -168,6 +169,22 @@ impl Checker<'_, '_> {
                 let first = element.split('|').next().unwrap_or(element);
                 self.add("required_field", Severity::Error, format!("{}.{first}", resource.name));
             }
+        }
+    }
+
+    /// About several patients it is kept under none; a medication of another record can't be named here.
+    fn people_and_medication(&mut self) {
+        let resource = self.resource;
+        if resource.patients().len() > 1 {
+            self.add("several_patients", Severity::Warning, resource.name.to_owned());
+        }
+        let medication = resource.body.get("medicationReference");
+        if let Some(reference) = medication.and_then(|medication| medication.text("reference"))
+            && matches!(resource.target(reference), Target::Record(_))
+            && medication.and_then(|medication| resource.called(medication)).is_none()
+        {
+            let path = format!("{}.medicationReference", resource.name);
+            self.add("unresolved_reference", Severity::Warning, path);
         }
     }
 

@@ -16,11 +16,12 @@ fn all_digits(code: &str) -> bool {
     !code.is_empty() && code.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// `4548-4`: up to seven digits and a Luhn check digit; parts `LP...` and answers `LA...` follow the same rule.
+/// `4548-4`: up to seven digits and a Luhn check digit. Parts `LP...` and answers `LA...` reckon theirs otherwise.
 fn is_loinc(code: &str) -> bool {
-    let digits = code.strip_prefix("LP").or_else(|| code.strip_prefix("LA")).unwrap_or(code);
-    let Some((number, check)) = digits.split_once('-') else { return false };
-    (1..=7).contains(&number.len()) && all_digits(number) && check.len() == 1 && luhn(number).to_string() == check
+    let lettered = code.strip_prefix("LP").or_else(|| code.strip_prefix("LA"));
+    let Some((number, check)) = lettered.unwrap_or(code).split_once('-') else { return false };
+    let shaped = (1..=7).contains(&number.len()) && all_digits(number) && check.len() == 1 && all_digits(check);
+    shaped && (lettered.is_some() || luhn(number).to_string() == check)
 }
 
 /// The Luhn check digit (mod 10) of a number.
@@ -94,6 +95,7 @@ mod tests {
             ("LOINC", "4548-4"),
             ("LOINC", "85354-9"),
             ("LOINC", "8480-6"),
+            ("LOINC", "LA33-6"),
             ("SNOMED", "44054006"),
             ("SNOMED", "73211009"),
             ("SNOMED", "716186003"),

@@ -1,5 +1,8 @@
 //! HTML to readable lines: blocks end lines, table rows read `cell | cell`, nothing is fetched or run.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use scraper::{ElementRef, Html, Node};
 
 use super::tidy;
@@ -37,9 +40,14 @@ const BLOCKS: [&str; 27] = [
     "ul",
 ];
 
+/// `<script src=".."/>` ends there in XHTML; an HTML parser would take all that follows for script.
+static CLOSED_AT_ONCE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)<(?:script|style|title|textarea|iframe|noscript|noframes|xmp)\b[^<>]*/>").expect("a fixed pattern")
+});
+
 /// Readable text of a page or fragment; headings come out as markdown headings.
 pub(in crate::stages) fn to_text(html: &str) -> String {
-    let document = Html::parse_document(html);
+    let document = Html::parse_document(&CLOSED_AT_ONCE.replace_all(html, ""));
     let mut writer = Writer::default();
     let mut node = document.tree.root();
     // Walked without recursion: a hostile page can nest deeper than the stack.
@@ -211,6 +219,11 @@ mod tests {
     fn a_cell_that_lays_out_a_table_is_no_cell() {
         let html = "<table><tr><td><h2>Plan</h2><table><tr><td>a</td><td>b</td></tr></table></td></tr></table>";
         assert_eq!(to_text(html), "## Plan\na | b");
+    }
+
+    #[test]
+    fn a_script_closed_at_once_takes_nothing_with_it() {
+        assert_eq!(to_text("<div><title/><script src='x'/><p>kept</p></div>"), "kept");
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::super::tidy;
 use super::elements::{coded, codes, concept, concepts, joined, moment};
 use super::{Page, Resource, notes, status_words};
 
+/// What it is called when it names neither a purpose nor a service.
+const UNNAMED: &str = "Appointment";
+
 pub(super) fn render(resource: &Resource<'_>) -> Page {
     let body = resource.body;
     let start = body.text("start").or_else(|| body.at("requestedPeriod.start").and_then(Json::as_text));
@@ -19,13 +22,14 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
         .or_else(|| concepts(body.list("serviceType")))
         .or_else(|| body.get("appointmentType").and_then(concept))
         .or_else(|| concepts(body.list("specialty")))
-        .unwrap_or_else(|| "Appointment".to_owned());
+        .unwrap_or_else(|| UNNAMED.to_owned());
     let status = body.text("status");
     let time = span(start, body.text("end")).unwrap_or_else(|| "no time set".to_owned());
+    let subject = if display == UNNAMED { String::new() } else { format!(", {display}") };
     let coded = element.map(coded).unwrap_or_default();
     let mut lines = Lines::default();
     lines.state(
-        &format!("Appointment{}: {time}, {display}{}", status_words(status), element.map(codes).unwrap_or_default()),
+        &format!("Appointment{}: {time}{subject}{}", status_words(status), element.map(codes).unwrap_or_default()),
         Statement {
             kind: FactKind::Appointment,
             system: coded.system,

@@ -46,7 +46,7 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
         let Some((name, detail)) = activity_words(resource, activity) else { continue };
         let status = detail.and_then(|detail| detail.text("status"));
         let forbidden = detail.and_then(|detail| detail.flag("doNotPerform")) == Some(true);
-        let heading = if forbidden { "Do not" } else { "Activity" };
+        let heading = if forbidden { "To avoid" } else { "Activity" };
         let scheduled = detail.map(|detail| when(detail, "scheduled")).unwrap_or_default();
         let scheduled = scheduled.words.map(|words| format!(", {words}")).unwrap_or_else(|| details.clone());
         let element = detail.and_then(|detail| detail.get("code"));

@@ -1,17 +1,17 @@
 //! Composition: a document in FHIR's own form, its narrative section by section.
 
-use crate::domain::{Kind, QuarantineReason, Unreadable};
+use crate::domain::Kind;
 
 use super::super::json::Json;
 use super::super::lines::Lines;
 use super::super::{html, tidy};
-use super::elements::{concept, when};
-use super::{Page, Resource};
+use super::elements::{When, concept, when};
+use super::{Page, Resource, status_words};
 
 /// Sections within sections, as deep as any real document goes.
 const MAX_DEPTH: usize = 8;
 
-pub(super) fn render(resource: &Resource<'_>) -> Result<Page, Unreadable> {
+pub(super) fn render(resource: &Resource<'_>) -> Page {
     let body = resource.body;
     let written = when(body, "date");
     let title = body.text("title").map(tidy::line).or_else(|| body.get("type").and_then(concept));
@@ -25,10 +25,21 @@ pub(super) fn render(resource: &Resource<'_>) -> Result<Page, Unreadable> {
         lines.block(&narrative);
     }
     if lines.is_empty() {
-        return Err(Unreadable::new(QuarantineReason::InvalidResource, "Composition.section holds no text"));
+        contents(resource, &title, &written, &mut lines);
     }
     let author = resource.all_called(body.list("author"));
-    Ok(Page { kind: Kind::Note, title, lines, effective: written.instant, author })
+    Page { kind: Kind::Note, title, lines, effective: written.instant, author }
+}
+
+/// Without any narrative, what it is and which entries its sections name.
+fn contents(resource: &Resource<'_>, title: &str, written: &When, lines: &mut Lines) {
+    let day = written.words.as_ref().map(|day| format!(", {day}")).unwrap_or_default();
+    lines.push(&format!("Document{}: {title}{day}", status_words(resource.body.text("status"))));
+    for section in resource.body.list("section") {
+        let name = section.text("title").map(tidy::line).or_else(|| section.get("code").and_then(concept));
+        let entries = resource.all_called(section.list("entry"));
+        lines.labelled(name.as_deref().unwrap_or("Section"), entries);
+    }
 }
 
 fn add(section: &Json, depth: usize, lines: &mut Lines) {

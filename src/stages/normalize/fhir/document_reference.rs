@@ -56,7 +56,10 @@ fn note(
     let category = || body.list("category").first().and_then(concept);
     let title =
         if position == 0 { sort().or_else(described).or(attachment_title) } else { attachment_title.or_else(sort) };
-    let title = title.or_else(category).unwrap_or_else(|| "Document".to_owned());
+    let title = title.or_else(category).unwrap_or_else(|| {
+        let first = text.lines().next().unwrap_or_default();
+        tidy::bounded(first.trim_start_matches(['#', ' ']), 120)
+    });
     let stay = body.get("context").map(|context| when(context, "period")).unwrap_or_default();
     let written = body.text("date").and_then(Timestamp::parse);
     let authors = resource.all_called(body.list("author"));

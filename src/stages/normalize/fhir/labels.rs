@@ -127,7 +127,7 @@ fn betrayed(node: &Json, found: &mut Vec<String>) {
     }
 }
 
-fn by_code<'a>(system: &str, code: &'a str) -> Option<&'static str> {
+fn by_code(system: &str, code: &str) -> Option<&'static str> {
     let system = elements::system_name(system)?;
     if system.starts_with("ICD-10") {
         let plain: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_uppercase();
@@ -182,6 +182,13 @@ mod tests {
                 .sensitivity
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn the_listed_codes_are_well_formed() {
+        for (system, code, _) in EXACT {
+            assert_eq!(crate::stages::normalize::codes::well_formed(system, code), Some(true), "{system} {code}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::super::json::Json;
 use super::super::lines::{Lines, Statement};
 use super::super::tidy;
 use super::elements::{When, capitalized, coded, codes, concept, concepts, joined, quantity, range, ratio, when};
-use super::{Page, Resource, notes};
+use super::{Page, Resource, Target, notes};
 
 pub(super) fn render(resource: &Resource<'_>) -> Result<Page, Unreadable> {
     let body = resource.body;
@@ -75,8 +75,8 @@ fn medication<'a>(resource: &Resource<'a>) -> Option<(String, Option<&'a Json>)>
         if let Some(name) = name {
             return Some((name, element));
         }
-        if reference.text("reference").is_some() {
-            return Some(("medication named in another record".to_owned(), None));
+        if let Some(Target::Record(key)) = reference.text("reference").map(|text| resource.target(text)) {
+            return Some((format!("{} (named in that record)", tidy::bounded(&key, 100)), None));
         }
     }
     let element = body.get("medication")?;
@@ -108,7 +108,8 @@ fn heading(resource: &Resource<'_>, forbidden: bool, status: Option<&str>) -> St
         (_, _, Some("not-taken")) => "Medication not taken",
         _ => "Medication use",
     };
-    let status = status.map(|status| format!(" ({})", status.replace('-', " "))).unwrap_or_default();
+    let denied = noun.starts_with("Medication not") && !forbidden;
+    let status = super::status_words(status.filter(|_| !denied));
     if forbidden { format!("Do not give{status}") } else { format!("{noun}{status}") }
 }
 

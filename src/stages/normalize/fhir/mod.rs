@@ -115,7 +115,7 @@ fn page(resource: &Resource<'_>, treatment: Treatment, findings: &mut Vec<Findin
         ("Observation", _) => observation::render(resource),
         ("Procedure", _) => procedure::render(resource),
         ("Immunization", _) => immunization::render(resource),
-        ("Composition", _) => composition::render(resource),
+        ("Composition", _) => Ok(composition::render(resource)),
         ("DiagnosticReport", _) => diagnostic_report::render(resource, findings),
         (name, _) if name.starts_with("Medication") => medication::render(resource),
         _ => Ok(other::render(resource, Kind::Other, None)),
@@ -233,12 +233,14 @@ fn notes(lines: &mut Lines, body: &Json) {
     }
 }
 
-/// What the resource is about: its code's words, else the first line of its narrative.
+/// What the resource is about: its code's words, else the first line of its narrative or its note.
 ///
-/// A resource without either means nothing to a reader.
+/// A resource without any of them means nothing to a reader.
 fn subject_matter(resource: &Resource<'_>, element: &str) -> Result<String, Unreadable> {
     let named = resource.body.get(element).and_then(|code| resource.concept_or_called(code));
-    named.or_else(|| narrative(resource.body)).ok_or_else(|| {
+    let noted =
+        || resource.body.list("note").iter().find_map(|note| note.text("text")).map(|text| tidy::bounded(text, 300));
+    named.or_else(|| narrative(resource.body)).or_else(noted).ok_or_else(|| {
         Unreadable::new(QuarantineReason::InvalidResource, format!("{}.{element} names nothing", resource.name))
     })
 }

@@ -122,5 +122,6 @@ fn contact_person(contact: &Json) -> Option<String> {
     let name = contact.get("name").and_then(human_name);
     let relationship = joined(contact.list("relationship").iter().filter_map(concept));
     let reached = joined(contact.list("telecom").iter().filter_map(|way| way.text("value").map(tidy::line)));
-    joined([name, relationship, reached].into_iter().flatten())
+    let parts = [name, relationship, reached].into_iter().flatten().collect::<Vec<_>>();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -85,16 +85,31 @@ impl<'a> Resource<'a> {
         }
     }
 
-    /// Whom the resource is about, in the source's namespace.
+    /// Whom the resource is about, in the source's namespace; nobody when it is about several people at once.
     pub fn patient(&self) -> Option<PatientId> {
+        let mut patients = self.patients();
+        if patients.len() == 1 { patients.pop() } else { None }
+    }
+
+    /// Every patient that the first element to name one names.
+    pub fn patients(&self) -> Vec<PatientId> {
         if self.name == "Patient" {
-            let local = self.body.text("id").or(self.full_url)?;
-            return Some(PatientId::in_namespace(self.namespace, local));
+            let local = self.body.text("id").or(self.full_url);
+            return local.map(|local| PatientId::in_namespace(self.namespace, local)).into_iter().collect();
         }
-        let direct = PATIENT_ELEMENTS.iter().flat_map(|name| self.body.list(name));
+        let direct = PATIENT_ELEMENTS.iter().map(|name| self.body.list(name).iter().collect::<Vec<_>>());
         let actors = self.body.list("participant").iter().filter_map(|participant| participant.get("actor"));
-        let subjects = direct.chain(actors).chain(self.body.get("actor"));
-        subjects.filter(|reference| reference.is_object()).find_map(|reference| self.patient_at(reference))
+        let actors = actors.chain(self.body.get("actor")).collect();
+        for references in direct.chain([actors]) {
+            let objects = references.into_iter().filter(|reference| reference.is_object());
+            let mut patients: Vec<PatientId> = objects.filter_map(|reference| self.patient_at(reference)).collect();
+            patients.sort_unstable();
+            patients.dedup();
+            if !patients.is_empty() {
+                return patients;
+            }
+        }
+        Vec::new()
     }
 
     fn patient_at(&self, reference: &Json) -> Option<PatientId> {
@@ -192,6 +207,13 @@ mod tests {
                 "{reference}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_about_two_people_is_nobodys() {
+        let body = r#"{"participant":[{"actor":{"reference":"Patient/1"}},{"actor":{"reference":"Patient/2"}}]}"#;
+        assert_eq!(patient_of(body, &[]), None);
+        assert_eq!(patient_of(&body.replace("Patient/2", "Practitioner/2"), &[]).as_deref(), Some("1"));
     }
 
     #[test]

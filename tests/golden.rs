@@ -1,0 +1,130 @@
+//! Golden tests: a delivery in, its normalized records out, reviewed as a diff.
+//!
+//! `tests/golden/normalize/<case>.<form>` is the input, `<case>.expected.json` what must come out of it.
+//! `UPDATE_GOLDEN=1 cargo test --test golden` writes the expected files anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anamnesis::domain::{
+    CrmMapping, Delivery, Format, Kind, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
+    Unreadable,
+};
+use anamnesis::stages::normalize::{Origin, normalize};
+use anamnesis::stages::split::{Piece, split};
+use serde_json::{Value, json};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/normalize")
+}
+
+fn source() -> SourceDescription {
+    let text = |text: &str| Some(text.to_owned());
+    SourceDescription {
+        name: SourceId::new("golden"),
+        patients: "north".into(),
+        warn_after_s: 60,
+        error_after_s: 600,
+        mapping: Some(CrmMapping {
+            records: "/records".into(),
+            key: "Id".into(),
+            patient: text("Contact.Patient"),
+            kind: Kind::Contact,
+            resource_type: "Communication".into(),
+            title: "{Channel}: {Subject}".into(),
+            lines: vec!["{Channel} on {Day} about {Subject}".into(), "Outcome: {Outcome}".into(), "{Remark}".into()],
+            author: text("Agent"),
+            effective: text("Day"),
+            source_time: text("Changed"),
+            status: text("Status"),
+            deleted: text("Gone"),
+        }),
+    }
+}
+
+fn format_of(path: &Path) -> Option<Format> {
+    let name = path.file_name()?.to_str()?;
+    if name.ends_with(".expected.json") {
+        return None;
+    }
+    [
+        (".crm.json", Format::CrmJson),
+        (".json", Format::FhirJson),
+        (".ndjson", Format::FhirNdjson),
+        (".txt", Format::Text),
+        (".md", Format::Markdown),
+        (".csv", Format::CrmCsv),
+    ]
+    .into_iter()
+    .find(|(ending, _)| name.ends_with(ending))
+    .map(|(_, format)| format)
+}
+
+fn refused(ordinal: u32, unreadable: &Unreadable) -> Value {
+    json!({ "ordinal": ordinal, "unreadable": { "reason": unreadable.reason, "detail": unreadable.detail } })
+}
+
+fn normalized(path: &Path, format: Format) -> Value {
+    let source = source();
+    let delivery = Delivery {
+        receipt: ReceiptId::new("receipt"),
+        tenant: TenantId::new("tenant"),
+        source: source.name.clone(),
+        format,
+        name: path.file_name().and_then(|name| name.to_str()).map(str::to_owned),
+        bytes: fs::read(path).unwrap(),
+        received_at: Timestamp::parse("2025-01-01T00:00:00Z").unwrap(),
+    };
+    let origin = Origin { source: &source, format, name: delivery.name.as_deref(), received_at: delivery.received_at };
+    split(&delivery, source.mapping.as_ref())
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Unreadable { ordinal, unreadable, .. } => refused(ordinal, &unreadable),
+            Piece::Record(record) => match normalize(&record, &origin) {
+                Err(unreadable) => refused(record.ordinal, &unreadable),
+                Ok(normalized) => {
+                    let outcome = match normalized.outcome {
+                        Outcome::Documents(documents) => {
+                            json!({ "documents": documents.iter().map(shown).collect::<Vec<_>>() })
+                        }
+                        Outcome::Removed { source_key } => json!({ "removed": source_key }),
+                        Outcome::CarriesNothing { name } => json!({ "carries_nothing": name }),
+                    };
+                    json!({ "ordinal": record.ordinal, "outcome": outcome, "findings": normalized.findings })
+                }
+            },
+        })
+        .collect()
+}
+
+/// The document, its text as lines, so that a diff shows which one changed.
+fn shown(document: &anamnesis::domain::Document) -> Value {
+    let mut shown = serde_json::to_value(document).unwrap();
+    shown["text"] = document.text.split('\n').collect();
+    for (fact, value) in document.facts.iter().zip(shown["facts"].as_array_mut().unwrap()) {
+        value["line"] = json!(fact.span.of(&document.text).unwrap());
+    }
+    shown
+}
+
+#[test]
+fn every_case_comes_out_as_recorded() {
+    let rewrite = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    let (mut compared, mut differing) = (0, Vec::new());
+    for path in cases {
+        let Some(format) = format_of(&path) else { continue };
+        let case = path.file_name().unwrap().to_str().unwrap().split('.').next().unwrap();
+        let expected = folder().join(format!("{case}.expected.json"));
+        let actual = format!("{:#}\n", normalized(&path, format));
+        compared += 1;
+        if rewrite {
+            fs::write(&expected, actual).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != actual {
+            differing.push(format!("{case}:\n{actual}"));
+        }
+    }
+    assert!(compared > 20, "only {compared} cases");
+    assert!(differing.is_empty(), "{} cases differ from what is recorded:\n{}", differing.len(), differing.join("\n"));
+}
