@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::access::{
     DevelopmentKey, IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource, Verifier,
@@ -53,8 +53,8 @@ pub struct App {
     pub context: ContextFlow,
     pub originals: OriginalFlow,
     pub freshness: FreshnessFlow,
-    /// Rung when there may be work for the jobs.
-    pub wake: Arc<Notify>,
+    /// Rung when there may be work for the jobs; every loop hears it, also one that is busy just then.
+    pub wake: watch::Sender<()>,
 }
 
 impl App {
@@ -85,7 +85,7 @@ impl App {
             context: ContextFlow::new(store.clone()),
             originals: OriginalFlow::new(store.clone()),
             freshness: FreshnessFlow::new(store.clone(), index.clone(), metrics.clone()),
-            wake: Arc::new(Notify::new()),
+            wake: watch::Sender::new(()),
             config,
             store,
             index,

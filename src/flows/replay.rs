@@ -2,7 +2,7 @@
 
 use super::ingest::read_pieces;
 use crate::access::Permit;
-use crate::adapters::store::{Store, StoreError};
+use crate::adapters::store::{RecordOutcome, Store, StoreError};
 use crate::domain::{QuarantineId, QuarantineReason};
 
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,15 @@ impl ReplayFlow {
         let source = self.store.source(&delivery.tenant, &delivery.source).await?.ok_or(ReplayError::NotFound)?;
         let reading = tokio::task::spawn_blocking(move || (read_pieces(&delivery, &source), delivery));
         let (records, delivery) = reading.await.map_err(|_| ReplayError::Stopped)?;
-        let record = records.into_iter().find(|record| record.ordinal == item.ordinal).ok_or(ReplayError::NotFound)?;
-        self.store.replay(permit, &item, &delivery, &record).await?;
-        Ok(record.result.err().map(|unreadable| unreadable.reason))
+        // What was held whole, as its records couldn't be told apart, is all of them now.
+        let was_whole = item.size == delivery.bytes.len() as u64;
+        let again: Vec<RecordOutcome> =
+            records.into_iter().filter(|record| was_whole || record.ordinal == item.ordinal).collect();
+        if again.is_empty() && !was_whole {
+            return Err(ReplayError::NotFound);
+        }
+        self.store.replay(permit, &item, &delivery, &again).await?;
+        let held = again.into_iter().find(|record| record.ordinal == item.ordinal);
+        Ok(held.and_then(|record| record.result.err()).map(|unreadable| unreadable.reason))
     }
 }

@@ -93,7 +93,7 @@ pub async fn receive_records(
     let format = format(&request)?;
     let bytes = read_body(&request, body, app.config.max_body_bytes).await?;
     let receipt = app.ingest.accept(&permit, &source, format, parameters.into_inner().key, bytes).await?;
-    app.wake.notify_one();
+    app.wake.send_replace(());
     let body = LandedResponse { receipt: receipt.to_string(), state: "landed" };
     Ok(HttpResponse::Accepted().json(body))
 }

@@ -46,17 +46,18 @@ impl Background {
 /// Waits between looks for work: short when idle, longer after each failure in a row.
 struct Pace {
     pause: Duration,
+    woken: watch::Receiver<()>,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Self { pause: FIRST_PAUSE }
+    fn new(app: &App) -> Self {
+        Self { pause: FIRST_PAUSE, woken: app.wake.subscribe() }
     }
 
-    async fn idle(&mut self, app: &App, stopped: &mut watch::Receiver<bool>) {
+    async fn idle(&mut self, stopped: &mut watch::Receiver<bool>) {
         self.pause = FIRST_PAUSE;
         tokio::select! {
-            () = app.wake.notified() => {}
+            _ = self.woken.changed() => {}
             () = tokio::time::sleep(IDLE) => {}
             _ = stopped.changed() => {}
         }
@@ -78,24 +79,24 @@ impl Pace {
 }
 
 async fn reading(app: Data<App>, mut stopped: watch::Receiver<bool>) {
-    let (upkeep, mut pace) = (Upkeep::begin(), Pace::new());
+    let (upkeep, mut pace) = (Upkeep::begin(), Pace::new(&app));
     while !*stopped.borrow() {
         match app.ingest.read_next(&upkeep).await {
             Ok(Some((receipt, account))) => {
                 tracing::info!(%receipt, records = account.records, documents = account.documents, "delivery read");
-                app.wake.notify_waiters();
+                app.wake.send_replace(());
             }
-            Ok(None) => pace.idle(&app, &mut stopped).await,
+            Ok(None) => pace.idle(&mut stopped).await,
             Err(error) => pace.after_failure("reading", &error, &mut stopped).await,
         }
     }
 }
 
 async fn indexing(app: Data<App>, mut stopped: watch::Receiver<bool>) {
-    let (upkeep, mut pace) = (Upkeep::begin(), Pace::new());
+    let (upkeep, mut pace) = (Upkeep::begin(), Pace::new(&app));
     while !*stopped.borrow() {
         match app.indexing.run_once(&upkeep, &|_| {}).await {
-            Ok(0) => pace.idle(&app, &mut stopped).await,
+            Ok(0) => pace.idle(&mut stopped).await,
             Ok(changes) => tracing::info!(changes, watermark = app.index.watermark(), "index caught up"),
             Err(error) => pace.after_failure("indexing", &error, &mut stopped).await,
         }
@@ -103,11 +104,11 @@ async fn indexing(app: Data<App>, mut stopped: watch::Receiver<bool>) {
 }
 
 async fn jobs(app: Data<App>, mut stopped: watch::Receiver<bool>) {
-    let (upkeep, mut pace) = (Upkeep::begin(), Pace::new());
+    let (upkeep, mut pace) = (Upkeep::begin(), Pace::new(&app));
     while !*stopped.borrow() {
         match app.store.next_job(&upkeep).await {
             Ok(Some(job)) => run_reindex_job(&app, &upkeep, &job).await,
-            Ok(None) => pace.idle(&app, &mut stopped).await,
+            Ok(None) => pace.idle(&mut stopped).await,
             Err(error) => pace.after_failure("looking for jobs", &error, &mut stopped).await,
         }
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::sqlite::{Engine, WriteTransaction};
-use super::{Store, StoreError, rows, take_numbers};
+use super::{QuarantineItem, Store, StoreError, rows, take_numbers};
 use crate::access::Upkeep;
 use crate::domain::{
-    Account, Delivery, Document, DocumentId, DocumentStatus, FactValue, Finding, Normalized, Outcome, QuarantineId,
+    Account, Delivery, Document, DocumentId, DocumentStatus, FactValue, Finding, Format, Normalized, Outcome, QuarantineId,
     Timestamp, Unreadable,
 };
 
@@ -101,29 +101,36 @@ impl Store {
         writing.commit().await
     }
 
-    /// Writes what one record came to when it was read again, and lets it go from quarantine if it could be.
+    /// Writes what was held came to when it was read again, and lets it go from quarantine if it could be.
+    /// A delivery that was held whole may come apart into several records, each with an end of its own.
     pub(super) async fn record_replay(
         &self,
         delivery: &Delivery,
-        record: &RecordOutcome,
-        quarantined: &QuarantineId,
+        records: &[RecordOutcome],
+        item: &QuarantineItem,
     ) -> Result<Account, StoreError> {
         const RELEASE: &str = "UPDATE quarantine SET state = 'replayed' WHERE id = $1";
-        const HOLD: &str = "UPDATE quarantine SET reason = $1, detail = $2 WHERE id = $3";
+        const HOLD: &str = "UPDATE quarantine SET reason = $1, detail = $2, bytes = $3, size = $4 WHERE id = $5";
         let mut writing = Writing::begin(self).await?;
-        match &record.result {
-            Ok(_) => {
-                writing.record(&Origin { delivery, ordinal: record.ordinal }, record).await?;
-                sqlx::query(RELEASE).bind(quarantined.as_str()).execute(&mut *writing.transaction).await?;
+        let mut is_held = false;
+        for record in records {
+            match &record.result {
+                Err(unreadable) if record.ordinal == item.ordinal => {
+                    is_held = true;
+                    sqlx::query(HOLD)
+                        .bind(unreadable.reason.as_str())
+                        .bind(&unreadable.detail)
+                        .bind(&record.bytes)
+                        .bind(record.bytes.len() as i64)
+                        .bind(item.id.as_str())
+                        .execute(&mut *writing.transaction)
+                        .await?;
+                }
+                _ => writing.record(&Origin { delivery, ordinal: record.ordinal }, record).await?,
             }
-            Err(unreadable) => {
-                sqlx::query(HOLD)
-                    .bind(unreadable.reason.as_str())
-                    .bind(&unreadable.detail)
-                    .bind(quarantined.as_str())
-                    .execute(&mut *writing.transaction)
-                    .await?;
-            }
+        }
+        if !is_held {
+            sqlx::query(RELEASE).bind(item.id.as_str()).execute(&mut *writing.transaction).await?;
         }
         writing.commit().await
     }
@@ -169,7 +176,7 @@ impl<'a> Writing<'a> {
 
     /// Stores the documents of one record; returns the first one's id.
     async fn documents(&mut self, origin: &Origin<'_>, documents: &[Document]) -> Result<DocumentId, StoreError> {
-        let mut brought = false;
+        let (mut brought, mut stale) = (false, false);
         let mut keys = BTreeSet::new();
         for document in documents {
             keys.insert(document.source_key.clone());
@@ -179,12 +186,15 @@ impl<'a> Writing<'a> {
                     self.account.documents += 1;
                     self.account.facts += document.facts.len() as u64;
                 }
-                Disposition::Stale | Disposition::Unchanged => {}
+                Disposition::Stale => stale = true,
+                Disposition::Unchanged => {}
             }
         }
-        let base = documents.first().map_or("", |document| base_key(&document.source_key)).to_owned();
+        let base = documents.first().map(|document| document.source_key.clone()).unwrap_or_default();
+        if !stale && self.withdraw(origin, &base, &keys).await? {
+            brought = true;
+        }
         if brought {
-            self.withdraw(origin, &base, &keys).await?;
             self.account.stored += 1;
         } else {
             self.account.unchanged += 1;
@@ -209,8 +219,9 @@ impl<'a> Writing<'a> {
         Ok(disposition)
     }
 
-    /// Marks as deleted what the source calls `base` and `base#...`, but for the keys in `kept`.
-    async fn withdraw(&mut self, origin: &Origin<'_>, base: &str, kept: &BTreeSet<String>) -> Result<(), StoreError> {
+    /// Marks as deleted what the source calls `base` and, of a FHIR record, its parts `base#...`, but for the
+    /// keys in `kept`. Returns whether there was any.
+    async fn withdraw(&mut self, origin: &Origin<'_>, base: &str, kept: &BTreeSet<String>) -> Result<bool, StoreError> {
         // `$` follows `#` in ASCII: the range holds exactly the keys that begin with `base#`.
         const FAMILY: &str = "SELECT version, source_key, source_version, source_time, status, content_hash \
             FROM document WHERE tenant = $1 AND source = $2 AND is_latest = 1 \
@@ -223,12 +234,18 @@ impl<'a> Writing<'a> {
             .bind(format!("{base}$"))
             .fetch_all(&mut *self.transaction)
             .await?;
+        // Elsewhere a `#` is just a letter of the source's own key.
+        let has_parts = matches!(origin.delivery.format, Format::FhirJson | Format::FhirNdjson);
+        let mut withdrawn = false;
         for member in family {
-            if !kept.contains(&member.source_key) && member.status != DocumentStatus::Deleted.as_str() {
+            let is_of_record = has_parts || member.source_key == base;
+            let is_gone = member.status == DocumentStatus::Deleted.as_str();
+            if is_of_record && !is_gone && !kept.contains(&member.source_key) {
                 self.insert_tombstone(origin, &member).await?;
+                withdrawn = true;
             }
         }
-        Ok(())
+        Ok(withdrawn)
     }
 
     /// A version that says "gone": everything but the text and facts is carried over.
@@ -430,9 +447,4 @@ impl<'a> Writing<'a> {
         }
         Ok(())
     }
-}
-
-/// `DocumentReference/9#2` is a part of `DocumentReference/9`.
-fn base_key(source_key: &str) -> &str {
-    source_key.split_once('#').map_or(source_key, |(base, _)| base)
 }

@@ -111,15 +111,15 @@ impl Store {
         Ok(delivery.map(|delivery| (item, delivery)))
     }
 
-    /// Writes what a held record came to when it was read again.
+    /// Writes what was held came to when it was read again.
     pub async fn replay(
         &self,
         _permit: &Permit,
         item: &QuarantineItem,
         delivery: &Delivery,
-        record: &RecordOutcome,
+        records: &[RecordOutcome],
     ) -> Result<Account, StoreError> {
-        self.record_replay(delivery, record, &item.id).await
+        self.record_replay(delivery, records, item).await
     }
 
     /// Records held, by reason, for the gauges.

@@ -63,7 +63,7 @@ pub async fn queue_reindex(app: Data<App>, access: Access, body: Json<TargetBody
     let permit = access.permit(Operation::Reindex)?;
     let target = body.into_inner().parse()?;
     let job = app.store.queue_job(&permit, &target).await?;
-    app.wake.notify_one();
+    app.wake.send_replace(());
     Ok(HttpResponse::Accepted().json(JobBody::from(job)))
 }
 

@@ -121,7 +121,7 @@ pub async fn read_quarantined_bytes(
 pub async fn replay_quarantined(app: Data<App>, access: Access, id: Path<String>) -> Reply<ReplayResponse> {
     let permit = access.permit(Operation::Quarantine)?;
     let held = app.replay.run(&permit, &QuarantineId::new(id.into_inner())).await?;
-    app.wake.notify_one();
+    app.wake.send_replace(());
     Ok(Json(ReplayResponse {
         state: if held.is_some() { "held" } else { "replayed" },
         reason: held.map(|reason| reason.as_str()),

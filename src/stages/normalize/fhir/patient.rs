@@ -14,8 +14,8 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
     let name = best_name(body.list("name")).and_then(human_name);
     demographic(&mut lines, "Name", name.clone());
     demographic(&mut lines, "Also known as", other_names(body, name.as_deref()));
-    demographic(&mut lines, "Born", body.text("birthDate").map(date));
-    demographic(&mut lines, "Sex", body.text("gender").map(tidy::line));
+    coded(&mut lines, Some("birthDate"), "Born", body.text("birthDate").map(date));
+    coded(&mut lines, Some("gender"), "Sex", body.text("gender").map(tidy::line));
     demographic(&mut lines, "Deceased", deceased(body));
     for extension in body.list("extension") {
         extended(&mut lines, extension);
@@ -52,11 +52,16 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
 }
 
 fn demographic(lines: &mut Lines, label: &str, value: Option<String>) {
+    coded(lines, None, label, value);
+}
+
+/// `code` is the element's own name, by which the list of patients finds the fact.
+fn coded(lines: &mut Lines, code: Option<&str>, label: &str, value: Option<String>) {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return };
     let statement = Statement {
         kind: FactKind::Demographic,
         system: None,
-        code: None,
+        code: code.map(str::to_owned),
         display: label.to_owned(),
         value: Some(FactValue::Text(value.clone())),
         status: None,
