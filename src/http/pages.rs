@@ -1,8 +1,11 @@
 //! The web pages, built from `web/` and carried in the binary.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_FRAME_OPTIONS};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
+use utoipa::openapi::OpenApi;
 
 use super::problem::Problem;
 
@@ -14,8 +17,14 @@ struct Pages;
 
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Everything that is no route: a page or one of its files, else not found.
-pub async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+/// Everything that is no route: a page or one of its files, a route by another method, else not found.
+pub async fn page(request: HttpRequest, document: Data<OpenApi>) -> Result<HttpResponse, Problem> {
+    if document.paths.paths.keys().any(|template| fits(template, request.path())) {
+        return Err(Problem::of_status(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(Problem::not_found().detail("there is nothing at this path"));
+    }
     let path = match request.path() {
         "/" => "index.html",
         path => path.trim_start_matches('/'),
@@ -34,7 +43,33 @@ pub async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
     }
 }
 
+/// Whether a path is one of a template's: `/v1/jobs/{id}` takes any segment in the place of `{id}`.
+fn fits(template: &str, path: &str) -> bool {
+    let (mut expected, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (expected.next(), given.next()) {
+            (None, None) => return true,
+            (Some(name), Some(segment)) if name == segment => {}
+            (Some(name), Some(segment)) if name.starts_with('{') && !segment.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
 /// Whether the binary carries the pages.
 pub fn are_present() -> bool {
     Pages::get("index.html").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_template_takes_any_segment_for_a_parameter_and_no_more() {
+        assert!(fits("/v1/jobs/{id}/cancel", "/v1/jobs/7/cancel"));
+        for path in ["/v1/jobs//cancel", "/v1/jobs/7", "/v1/jobs/7/cancel/", "/v1/jobs/7/8/cancel"] {
+            assert!(!fits("/v1/jobs/{id}/cancel", path), "{path}");
+        }
+    }
 }

@@ -80,7 +80,7 @@ pub fn serve(app: Data<App>, upkeep: Upkeep) -> std::io::Result<Serving> {
             .app_data(request::path_config())
             .app_data(request::query_config())
             .route("/openapi.json", web::get().to(openapi::serve))
-            .default_service(web::get().to(pages::page))
+            .default_service(web::route().to(pages::page))
             .wrap(from_fn(request::authenticate))
             .wrap(from_fn(request::dress))
     })

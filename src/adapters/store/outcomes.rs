@@ -8,8 +8,8 @@ use super::sqlite::{Engine, WriteTransaction};
 use super::{QuarantineItem, Store, StoreError, rows, take_numbers};
 use crate::access::Upkeep;
 use crate::domain::{
-    Account, Delivery, Document, DocumentId, DocumentStatus, FactValue, Finding, Format, Normalized, Outcome, QuarantineId,
-    Timestamp, Unreadable,
+    Account, Delivery, Document, DocumentId, DocumentStatus, FactValue, Finding, Format, Normalized, Outcome,
+    QuarantineId, Timestamp, Unreadable,
 };
 
 /// One record of a delivery, read or not.

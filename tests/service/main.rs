@@ -1,0 +1,14 @@
+//! The service as its callers meet it: real servers on real ports, a real store, index and tokens.
+
+mod access;
+mod bad_input;
+mod builders;
+mod concurrency;
+mod harness;
+mod leaks;
+mod routes;
+mod sensitivity;
+#[path = "../support/tiny_model.rs"]
+mod tiny_model;
+mod tokens;
+mod updates;

@@ -1,0 +1,16 @@
+//! Each route by itself: what it gives, and how its parameters narrow it.
+
+mod answer;
+mod context;
+mod documents;
+mod findings;
+mod freshness;
+mod health;
+mod jobs;
+mod metrics;
+mod patients;
+mod quarantine;
+mod receipts;
+mod search;
+mod sources;
+mod whoami;

@@ -1,0 +1,55 @@
+//! Declaring feeds.
+
+use serde_json::json;
+
+use crate::builders::{CRM, call, crm_source};
+use crate::harness::Server;
+use crate::tokens::{self, ADMIN};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declared_source_is_listed_as_it_was_declared() {
+    let server = Server::start().await;
+    let admin = tokens::mint(ADMIN);
+    let mut declared = server.put(&admin, "/v1/admin/sources/crm", &crm_source("id")).await.expect(200).json();
+    assert_eq!(declared["name"], "crm");
+    let listed = async || server.get(&admin, "/v1/admin/sources").await.expect(200).json()["sources"].clone();
+    let sources = listed().await;
+    let names: Vec<_> = sources.as_array().unwrap().iter().map(|source| &source["name"]).collect();
+    assert_eq!(names, ["crm", "ehr", "lab"]);
+    assert_eq!(sources[0], declared);
+    assert_eq!(sources[0]["mapping"]["lines"], json!(["{channel} about {subject}", "{remark}"]));
+    // What was listed can be sent back, changed.
+    declared["warn_after_s"] = json!(5);
+    server.put(&admin, "/v1/admin/sources/crm", &declared).await.expect(200);
+    assert_eq!(listed().await[0]["warn_after_s"], 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_in_the_path_counts() {
+    let server = Server::start().await;
+    let admin = tokens::mint(ADMIN);
+    let mut body = crm_source("id");
+    body["name"] = json!("another");
+    let declared = server.put(&admin, "/v1/admin/sources/crm", &body).await.expect(200).json();
+    assert_eq!(declared["name"], "crm");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_of_one_namespace_mean_the_same_people_and_others_do_not() {
+    let server = Server::start().await;
+    let admin = tokens::mint(ADMIN);
+    let mut apart = crm_source("id");
+    apart["patients"] = json!("shop");
+    server.put(&admin, "/v1/admin/sources/near", &crm_source("id")).await.expect(200);
+    server.put(&admin, "/v1/admin/sources/far", &apart).await.expect(200);
+    let near = json!({"records": [call("k1", "p1", "nearword", "")]});
+    let far = json!({"records": [call("k1", "p1", "farword", "")]});
+    server.ingest_into("near", CRM, near.to_string()).await;
+    server.ingest_into("far", CRM, far.to_string()).await;
+    let found = async |patient: &str, word: &str| {
+        let body = json!({"query": word, "mode": "keyword"});
+        server.search(&tokens::for_patient(patient, "patient/*.rs"), &body).await.len()
+    };
+    assert_eq!((found("p1", "nearword").await, found("p1", "farword").await), (1, 0));
+    assert_eq!((found("shop:p1", "nearword").await, found("shop:p1", "farword").await), (0, 1));
+}
