@@ -106,10 +106,6 @@ pub fn deletion(keys: &[&str]) -> Value {
     json!({"resourceType": "Bundle", "type": "transaction", "entry": entries})
 }
 
-pub fn ndjson(resources: &[Value]) -> String {
-    resources.iter().map(|resource| format!("{resource}\n")).collect()
-}
-
 /// A source whose rows are calls of a CRM.
 pub fn crm_source(key: &str) -> Value {
     json!({

@@ -68,7 +68,7 @@ async fn the_original_is_exactly_what_was_sent() {
         patient("p1", "Ana", "Ruiz")
     );
     server.ingest_and_wait(FHIR, whole).await;
-    let line = format!("{}   ", note("n1", "p1", "A lineword."));
+    let line = note("n1", "p1", "A lineword.").to_string().replace("\":", "\" :  ");
     server.ingest_and_wait(NDJSON, format!("{}\r\n{line}\r\n", patient("p1", "Ana", "Ruiz"))).await;
     let own = "---\nid: visit\npatient: p1\n---\n\n\n  A noteword,\r\n\twith odd spaces.   \n\n";
     server.ingest_and_wait(TEXT, own).await;
