@@ -4,8 +4,9 @@ SHELL := bash
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
-# What demo, run, bench and smoke run: `release`, or `dev` to share the build with the tests.
-PROFILE ?= release
+# What demo, run and smoke run. `dev` compiles the dependencies for speed all the same, and `make test`
+# shares the build; `release` is for production and for the figures.
+PROFILE ?= dev
 # What `run` serves.
 CONFIG ?= anamnesis.toml
 
