@@ -84,7 +84,7 @@ fn population(count: u64) -> Vec<IndexChange> {
 }
 
 fn open(folder: &Path, settings: IndexSettings) -> Index {
-    Index::open(folder, settings).unwrap()
+    Index::open(folder, settings, i64::MAX).unwrap()
 }
 
 fn dense_ids(snapshot: &Snapshot, access: &Access, filters: &Filters, query: &[f32], limit: usize) -> Vec<String> {
@@ -222,7 +222,7 @@ async fn many_small_commits_and_a_restart_lose_nothing() {
 fn a_second_writer_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let _first = open(folder.path(), settings(0, 0));
-    assert!(matches!(Index::open(folder.path(), settings(0, 0)), Err(IndexError::InUse)));
+    assert!(matches!(Index::open(folder.path(), settings(0, 0), i64::MAX), Err(IndexError::InUse)));
 }
 
 #[tokio::test]
@@ -267,5 +267,16 @@ fn an_index_that_cannot_be_read_is_begun_again() {
     };
     std::fs::write(folder.path().join(name).join("meta.json"), "{").unwrap();
     let index = open(folder.path(), settings(0, 0));
+    assert_eq!((index.watermark(), index.snapshot().chunks()), (0, 0));
+}
+
+#[test]
+fn an_index_ahead_of_its_store_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let index = open(folder.path(), settings(0, 0));
+        index.apply(&Upkeep::begin(), &population(3), 30).unwrap();
+    }
+    let index = Index::open(folder.path(), settings(0, 0), 29).unwrap();
     assert_eq!((index.watermark(), index.snapshot().chunks()), (0, 0));
 }
