@@ -46,6 +46,6 @@ VOLUME ["/data", "/models"]
 EXPOSE 8080 9090
 # The first start fetches the model and builds the index.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=300s \
-    CMD ["curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:9090/health/live"]
+    CMD ["curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:9090/health"]
 ENTRYPOINT ["anamnesis"]
 CMD ["serve", "--config", "/etc/anamnesis/anamnesis.toml"]

@@ -18,7 +18,7 @@ use crate::flows::{
     AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, OriginalFlow, ReindexFlow,
     ReplayFlow, RetrieveFlow,
 };
-use crate::stages::{chunk, ground, normalize};
+use crate::stages::{chunk, ground};
 use crate::telemetry::Metrics;
 
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,9 @@ impl App {
     pub async fn start(config: Config, embedder: Embedder) -> Result<Self, StartError> {
         let store = Store::open(&config.store_path()).await?;
         declare_sources(&store, &config).await?;
-        let index = Arc::new(Index::open(&config.index_path(), index_settings(&config, &embedder))?);
+        let newest_change = store.newest_change().await?;
+        let settings = index_settings(&config, &embedder);
+        let index = Arc::new(Index::open(&config.index_path(), settings, newest_change)?);
         let verifier = verifier(&config)?;
         let metrics = Arc::new(Metrics::default());
         let embedding = Arc::new(EmbeddingPool::new(embedder, metrics.clone()));
@@ -99,7 +101,7 @@ fn index_settings(config: &Config, embedder: &Embedder) -> IndexSettings {
         dimension: embedder.dimension(),
         exact_up_to: config.index.exact_up_to,
         graph_from: config.index.graph_from,
-        recipe: vec![normalize::REVISION.to_owned(), chunk::REVISION.to_owned(), embedder.revision().to_owned()],
+        recipe: vec![chunk::REVISION.to_owned(), embedder.revision().to_owned()],
     }
 }
 
@@ -178,5 +180,6 @@ fn issuer(config: &IssuerConfig) -> Result<IssuerSettings, StartError> {
         settings.patient_claim.clone_from(claim);
     }
     settings.clearance_claim.clone_from(&config.clearance_claim);
+    settings.max_lifetime_s = config.max_lifetime_s;
     Ok(settings)
 }

@@ -23,7 +23,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where model weights are cached. `ANAMNESIS_MODEL_DIR`; default: the user's cache folder.
     pub model_dir: PathBuf,
-    /// A model manifest; default: the one built in.
+    /// A model manifest. `ANAMNESIS_MODEL_MANIFEST`; default: the one built in.
     pub model_manifest: Option<PathBuf>,
     /// `cpu`, `cuda:N` or `metal:N`. `ANAMNESIS_DEVICE`; default `cpu`.
     pub device: String,
@@ -64,10 +64,10 @@ pub struct IndexConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerConfig {
-    /// Evidence below this (0 to 1) makes an abstention. The threshold doesn't carry over between
-    /// collections: calibrate it on one's own questions.
+    /// Evidence below this (0 to 1) makes an abstention; default 0.45, which fits the demo hospital. The
+    /// threshold doesn't carry over between collections: calibrate it on one's own questions.
     pub min_evidence: f32,
-    /// Sentences in an answer, at most.
+    /// Sentences in an answer, at most; default 3.
     pub max_sentences: usize,
 }
 
@@ -90,6 +90,8 @@ pub struct IssuerConfig {
     pub patient_claim: Option<String>,
     /// The claim with sensitivity codes the caller is cleared for; default none, so all labelled data is withheld.
     pub clearance_claim: Option<String>,
+    /// Longest `exp - iat` taken, in seconds; default: any.
+    pub max_lifetime_s: Option<u64>,
 }
 
 /// A feed.
@@ -225,7 +227,7 @@ fn text_variable(name: &str, set: impl FnOnce(String)) {
 }
 
 fn address_variable(name: &'static str, address: &mut SocketAddr) -> Result<(), ConfigError> {
-    let Ok(value) = std::env::var(name) else { return Ok(()) };
+    let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty()) else { return Ok(()) };
     *address = value.parse().map_err(|_| ConfigError::Variable { name, expected: "an address and port" })?;
     Ok(())
 }

@@ -35,7 +35,6 @@ CREATE TABLE delivery (
     last_change  BIGINT,
     account      TEXT
 );
-CREATE INDEX delivery_by_content ON delivery (tenant, source, sha256);
 CREATE INDEX delivery_by_state ON delivery (state, sequence);
 
 -- Every version of every document; the highest version is the document's present state.
@@ -151,7 +150,7 @@ CREATE TABLE job (
 );
 CREATE INDEX job_by_state ON job (state, id);
 
--- One row for each read that left, written before it leaves. Never holds a query's text.
+-- One row for each read of records, written before its answer leaves. Never holds a query's text.
 CREATE TABLE audit (
     sequence   BIGINT PRIMARY KEY,
     tenant     TEXT NOT NULL,

@@ -40,6 +40,20 @@ impl Timestamp {
         Self::at(padded.parse::<civil::Date>().ok()?.at(0, 0, 0, 0))
     }
 
+    /// The last instant of a date, month or year; a full time as it is. For inclusive upper bounds.
+    pub fn parse_end(text: &str) -> Option<Self> {
+        let start = Self::parse(text)?;
+        let text = text.trim();
+        let span = match text.len() {
+            4 => jiff::Span::new().years(1),
+            7 => jiff::Span::new().months(1),
+            10 => jiff::Span::new().days(1),
+            _ => return Some(start),
+        };
+        let first = TimeZone::UTC.to_datetime(jiff::Timestamp::from_microsecond(start.0).ok()?);
+        Some(Self(Self::at(first.checked_add(span).ok()?)?.0 - 1))
+    }
+
     fn at(local: civil::DateTime) -> Option<Self> {
         let instant = TimeZone::UTC.to_timestamp(local).ok()?;
         Some(Self(instant.as_microsecond()))
@@ -96,6 +110,18 @@ mod tests {
             ("2019-03-04T10:00:00+02:00", "2019-03-04T08:00:00Z"),
         ] {
             assert_eq!(Timestamp::parse(text).map(|t| t.to_string()).as_deref(), Some(full));
+        }
+    }
+
+    #[test]
+    fn an_upper_bound_holds_the_whole_day_month_or_year() {
+        for (text, end) in [
+            ("2024", "2024-12-31T23:59:59.999999Z"),
+            ("2024-02", "2024-02-29T23:59:59.999999Z"),
+            ("2024-02-28", "2024-02-28T23:59:59.999999Z"),
+            ("2024-02-28T10:00:00Z", "2024-02-28T10:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::parse_end(text).map(|t| t.to_string()).as_deref(), Some(end));
         }
     }
 

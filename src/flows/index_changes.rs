@@ -32,6 +32,8 @@ pub struct IndexChangesFlow {
     pub(super) turn: Mutex<()>,
     metrics: Arc<Metrics>,
     batch: i64,
+    /// What was received before this process began is not timed: it may be indexed again, years later.
+    began: Timestamp,
 }
 
 impl IndexChangesFlow {
@@ -42,7 +44,8 @@ impl IndexChangesFlow {
         metrics: Arc<Metrics>,
         batch: usize,
     ) -> Self {
-        Self { store, embedding, index, turn: Mutex::new(()), metrics, batch: i64::try_from(batch).unwrap_or(1) }
+        let batch = i64::try_from(batch).unwrap_or(1);
+        Self { store, embedding, index, turn: Mutex::new(()), metrics, batch, began: Timestamp::now() }
     }
 
     /// Takes in one batch; returns how many changes it held, 0 when the index shows all there is.
@@ -73,7 +76,7 @@ impl IndexChangesFlow {
 
     fn count(&self, changes: &[Change]) {
         let now = Timestamp::now();
-        for change in changes {
+        for change in changes.iter().filter(|change| change.received_at >= self.began) {
             let micros = (now.as_micros() - change.received_at.as_micros()).max(0);
             self.metrics.event_to_searchable.observe(micros as f64 / 1e6);
         }

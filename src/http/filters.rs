@@ -16,7 +16,7 @@ pub struct FilterRequest {
     pub sources: Vec<String>,
     /// The source's key of the encounter: `Encounter/5`.
     pub encounter: Option<String>,
-    /// Inclusive; a date or an RFC 3339 time.
+    /// Inclusive, both; a date, month or year stands for the whole of it, or an RFC 3339 time.
     pub from: Option<String>,
     pub to: Option<String>,
 }
@@ -30,15 +30,14 @@ impl FilterRequest {
             sections: self.sections,
             sources: self.sources.into_iter().map(SourceId::new).collect(),
             encounter: self.encounter,
-            from: time(self.from)?,
-            to: time(self.to)?,
+            from: time(self.from, Timestamp::parse)?,
+            to: time(self.to, Timestamp::parse_end)?,
         })
     }
 }
 
-fn time(text: Option<String>) -> Result<Option<Timestamp>, Problem> {
-    let parse = |text: String| Timestamp::parse(&text).ok_or_else(|| Problem::bad_request("invalid_time"));
-    text.map(parse).transpose()
+fn time(text: Option<String>, parse: fn(&str) -> Option<Timestamp>) -> Result<Option<Timestamp>, Problem> {
+    text.map(|text| parse(&text).ok_or_else(|| Problem::bad_request("invalid_time"))).transpose()
 }
 
 pub fn mode(name: Option<&str>) -> Result<Mode, Problem> {

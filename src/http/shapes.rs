@@ -122,8 +122,11 @@ impl From<&domain::Freshness> for Freshness {
 }
 
 impl Freshness {
-    /// Only the feeds that an answer used.
+    /// Only the feeds that an answer used. One that used none could have used any: it shows them all.
     pub fn of_sources(freshness: &domain::Freshness, used: &[&domain::SourceId]) -> Self {
+        if used.is_empty() {
+            return Self::from(freshness);
+        }
         let feeds = freshness.feeds.iter().filter(|feed| used.contains(&&feed.source)).cloned().collect();
         Self::from(&domain::Freshness { index: freshness.index, feeds })
     }

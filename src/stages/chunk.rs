@@ -9,7 +9,7 @@ use super::sentences::{Splitter, trimmed};
 use crate::domain::{Chunk, Section, Span};
 
 /// Changes whenever the same text would be cut differently.
-pub const REVISION: &str = "1";
+pub const REVISION: &str = "2";
 
 /// Chunks in order, trimmed; every character that isn't white space lies in exactly one.
 ///
@@ -44,7 +44,34 @@ fn regions<'a>(text: &str, sections: &'a [Section]) -> Vec<(Option<&'a str>, Spa
         from = section.span.end;
     }
     regions.push((None, Span::new(from, text.len())));
-    regions
+    with_bare_headings_joined(text, regions)
+}
+
+/// A heading with nothing under it, as a note's title has, goes with what follows: alone it would match
+/// questions about its subject and answer none.
+fn with_bare_headings_joined<'a>(text: &str, regions: Vec<(Option<&'a str>, Span)>) -> Vec<(Option<&'a str>, Span)> {
+    let mut joined = Vec::with_capacity(regions.len());
+    let mut heading: Option<(Option<&'a str>, Span)> = None;
+    for (title, span) in regions {
+        let content = span.of(text).unwrap_or_default().trim();
+        if content.is_empty() {
+            continue;
+        }
+        let start = heading.take().map_or(span.start, |(_, span): (_, Span)| span.start);
+        let region = (title, Span::new(start, span.end));
+        if title.is_some_and(|title| is_bare_heading(content, title)) {
+            heading = Some(region);
+        } else {
+            joined.push(region);
+        }
+    }
+    joined.extend(heading);
+    joined
+}
+
+fn is_bare_heading(content: &str, title: &str) -> bool {
+    let words = content.trim_matches(|c: char| c == '#' || c == ':' || c.is_whitespace());
+    words.eq_ignore_ascii_case(title.trim())
 }
 
 /// A stretch of text that is kept whole, with its own token count.
@@ -194,6 +221,15 @@ mod tests {
         assert_eq!(texts(text, &chunks), ["One two three. Four five.", "Six seven eight nine. Ten."]);
         assert_eq!(chunks.iter().map(|chunk| chunk.tokens).collect::<Vec<_>>(), [5, 5]);
         assert_eq!(chunks.iter().map(|chunk| chunk.ordinal).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn a_heading_with_nothing_under_it_goes_with_what_follows() {
+        let text = "# Visit\n\n## Findings\nLungs clear.";
+        let sections = [section("Visit", 0, 9), section("Findings", 9, text.len())];
+        let chunks = chunk(text, &sections, 50, &count_words);
+        assert_eq!(texts(text, &chunks), [text]);
+        assert_eq!(chunks[0].section.as_deref(), Some("Findings"));
     }
 
     #[test]

@@ -52,15 +52,27 @@ impl Index {
     /// Opens the generation in service below `root`; begins an empty one when there is none, when its
     /// recipe is not ours, or when its files can't be read: it is derived, and is filled from the store.
     ///
+    /// The same when it shows changes past `newest_change`: then the store is an older one, put back, whose next
+    /// changes would seem to be shown already.
+    ///
     /// Errors: [`IndexError::InUse`] when another process writes it.
-    pub fn open(root: &Path, settings: IndexSettings) -> Result<Self, IndexError> {
+    pub fn open(root: &Path, settings: IndexSettings, newest_change: i64) -> Result<Self, IndexError> {
         fs::create_dir_all(root)?;
         let recipe = settings.recipe_name();
         let pointed = fs::read_to_string(root.join(POINTER)).ok().map(|name| name.trim().to_owned());
         let existing = pointed.filter(|name| name.starts_with(&recipe) && root.join(name).is_dir());
         let opened = existing.map(|name| Generation::open(&root.join(&name), &name, settings.clone()));
         let mut generation = match opened {
-            Some(Ok(generation)) => generation,
+            Some(Ok(generation)) if generation.watermark() <= newest_change => generation,
+            Some(Ok(ahead)) => {
+                tracing::warn!(
+                    watermark = ahead.watermark(),
+                    newest_change,
+                    "the index is ahead of the store and is built again"
+                );
+                drop(ahead);
+                begin(root, &recipe, &settings)?
+            }
             Some(Err(IndexError::InUse)) => return Err(IndexError::InUse),
             Some(Err(error)) => {
                 tracing::warn!(%error, "the index can't be opened and is built again from the store");

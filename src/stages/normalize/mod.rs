@@ -20,9 +20,6 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Format, Normalized, Outcome, RawRecord, RecordAction, SourceDescription, Timestamp, Unreadable};
 
-/// Changes whenever the same record would give another document.
-pub const REVISION: &str = "1";
-
 /// Where a record came from, as far as its content depends on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
