@@ -62,6 +62,10 @@ impl App {
         let store = Store::open(&config.store_path()).await?;
         declare_sources(&store, &config).await?;
         let index = Arc::new(Index::open(&config.index_path(), index_settings(&config, &embedder))?);
+        if index.watermark() > store.newest_change().await? {
+            tracing::warn!("the index shows changes that the store doesn't have, and is built again from the store");
+            index.start_over()?;
+        }
         let verifier = verifier(&config)?;
         let metrics = Arc::new(Metrics::default());
         let embedding = Arc::new(EmbeddingPool::new(embedder, metrics.clone()));

@@ -74,6 +74,10 @@ impl Generation {
         let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
         let index = TantivyIndex::open_or_create(directory, schema)?;
         schema::register_analyzer(&index);
+        // A disk that gives back other bytes than were written must not become a wrong answer.
+        if !index.validate_checksum()?.is_empty() {
+            return Err(IndexError::Corrupt { what: "file" });
+        }
         let writer = index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let payload = match index.load_metas()?.payload {
