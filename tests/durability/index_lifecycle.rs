@@ -53,6 +53,7 @@ impl Lifecycle {
 
     /// Starts once more; all is as before, and nothing went through the model a second time.
     async fn goes_on(&self, after: &str) {
+        eprintln!("after {after}");
         let server = Server::start(&self.home);
         server.api.caught_up().await;
         assert_eq!(server.api.metric("index_watermark").await, self.watermark, "after {after}");
@@ -138,6 +139,17 @@ fn delete(file: &Path) {
     fs::remove_file(file).unwrap();
 }
 
+/// Leaves nothing of an earlier store in `to`.
+fn copy_store(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for name in ["store.sqlite", "store.sqlite-wal", "store.sqlite-shm"] {
+        let _ = fs::remove_file(to.join(name));
+        if from.join(name).exists() && !name.ends_with("-shm") {
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    }
+}
+
 /// An older copy of the store put back beside a newer index: what came since must be indexed all the same.
 #[tokio::test]
 async fn an_index_ahead_of_its_store_is_built_again() {
@@ -145,14 +157,10 @@ async fn an_index_ahead_of_its_store_is_built_again() {
     let all = pieces(&clinic(6), 5);
     let (first, rest) = all.split_at(4);
     filled(&home, first).await;
-    let store = home.path().join("data/store.sqlite");
-    let copy = home.path().join("copy.sqlite");
-    fs::copy(&store, &copy).unwrap();
+    let copy = home.path().join("copy");
+    copy_store(&home.path().join("data"), &copy);
     filled(&home, rest).await;
-    for ending in ["-wal", "-shm"] {
-        let _ = fs::remove_file(home.path().join(format!("data/store.sqlite{ending}")));
-    }
-    fs::copy(&copy, &store).unwrap();
+    copy_store(&copy, &home.path().join("data"));
     let server = Server::start(&home);
     server.api.caught_up().await;
     assert_eq!(server.api.metric("index_watermark").await, 20);
