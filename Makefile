@@ -4,11 +4,11 @@ SHELL := bash
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
-# What demo, run, bench and smoke run: `release`, or `dev` to share the build with the tests.
-PROFILE ?= release
-# What `run` serves, and what `bench` measures: a folder of records beside its questions.
+# What demo, run and smoke run. `dev` compiles the dependencies for speed all the same, and `make test`
+# shares the build; `release` is for production and for the figures.
+PROFILE ?= dev
+# What `run` serves.
 CONFIG ?= anamnesis.toml
-EVAL ?= demo
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/anamnesis
@@ -66,9 +66,9 @@ test: ## test everything: pages, crate, and the pages in a browser, before a moc
 	cargo test --locked
 	bash scripts/browser-test.sh $(DEV_BINARY)
 
-bench: build ## measure retrieval and answers over EVAL (demo)
+bench: build ## measure retrieval, embedding, ingest and search, each beside its peer
 	$(BINARY) models pull
-	$(BINARY) eval $(EVAL) --json
+	cargo bench --locked --bench pipeline
 
 smoke: build ## start the demo on an empty folder, have it answer its question, stop
 	bash scripts/smoke.sh $(BINARY)

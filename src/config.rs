@@ -64,10 +64,10 @@ pub struct IndexConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerConfig {
-    /// Evidence below this (0 to 1) makes an abstention. The threshold doesn't carry over between
+    /// Evidence below this (0 to 1) makes an abstention; default 0.45, which fits the demo hospital. The threshold doesn't carry over between
     /// collections: calibrate it on one's own questions.
     pub min_evidence: f32,
-    /// Sentences in an answer, at most.
+    /// Sentences in an answer, at most; default 3.
     pub max_sentences: usize,
 }
 

@@ -6,7 +6,6 @@
 //! app.rs                wires config -> adapters -> flows, once, at start
 //! flows/                one file per operation, read as a list of steps
 //! stages/    adapters/  pure functions | the outside world                 (strangers to each other)
-//! ports.rs              traits, only where two implementations really exist
 //! access/               who may read what; every read passes here
 //! domain/               plain types, no I/O
 //! config.rs telemetry.rs                                                   (anyone may use them)

@@ -3,6 +3,47 @@
 //! [`Verifier`] turns a bearer token into an [`Access`]. Its [`Reach`] answers "may this caller see this
 //! row"; [`Permit`] is the proof for a write or an administrative act. [`Upkeep`] is what background work
 //! holds instead: no read path for people takes it.
+//!
+//! Unscoped reads don't compile. An `Access` can't be made by hand:
+//!
+//! ```compile_fail
+//! let access = anamnesis::access::Access { tenant: anamnesis::domain::TenantId::new("main") };
+//! ```
+//!
+//! nor a `Permit`, nor a `Reach` that is wider than a token's:
+//!
+//! ```compile_fail
+//! let reach = anamnesis::access::Reach { windows: Vec::new(), clearance: Default::default() };
+//! ```
+//!
+//! A document can't be read without one, and the pass of background work doesn't open it:
+//!
+//! ```compile_fail
+//! async fn read(store: anamnesis::adapters::store::Store, id: anamnesis::domain::DocumentId) {
+//!     let _ = store.document(&anamnesis::access::Upkeep::begin(), &id).await;
+//! }
+//! ```
+//!
+//! The index gives rows for a scope only, and only an `Access` opens a scope:
+//!
+//! ```compile_fail
+//! fn search(snapshot: &anamnesis::adapters::index::Snapshot) {
+//!     let scope = anamnesis::adapters::index::Scope { rows: Default::default() };
+//!     let _ = snapshot.keyword(&scope, "warfarin", 10);
+//! }
+//! ```
+//!
+//! With an `Access` the same read builds:
+//!
+//! ```
+//! async fn read(
+//!     store: anamnesis::adapters::store::Store,
+//!     access: anamnesis::access::Access,
+//!     id: anamnesis::domain::DocumentId,
+//! ) {
+//!     let _ = store.document(&access, &id).await;
+//! }
+//! ```
 
 mod claims;
 mod issuer;

@@ -26,6 +26,8 @@ struct Report {
     /// Files of a kind that is not read, by extension.
     ignored_files: std::collections::BTreeMap<String, u64>,
     seconds: f64,
+    /// Of these, landing and reading: without loading the model and without indexing.
+    read_seconds: f64,
 }
 
 pub async fn run(config: Config, options: IngestOptions) -> Done {
@@ -41,7 +43,9 @@ pub async fn run(config: Config, options: IngestOptions) -> Done {
     };
     let upkeep = Upkeep::begin();
     let source = declare(&app, &tenant, &options).await?;
+    let reading = Instant::now();
     let account = take_in(&app, &upkeep, &tenant, &source, &found).await?;
+    let read_seconds = reading.elapsed().as_secs_f64();
     if !options.no_index {
         index_all(&app, &upkeep).await?;
     }
@@ -52,6 +56,7 @@ pub async fn run(config: Config, options: IngestOptions) -> Done {
         empty_files: found.empty,
         ignored_files: found.ignored,
         seconds: started.elapsed().as_secs_f64(),
+        read_seconds,
     };
     let text = serde_json::to_string_pretty(&report)?;
     println!("{text}");

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::request::{Reply, RequestId};
 use super::shapes::{Aged, Span};
 use crate::access::Access;
-use crate::adapters::store::AuditRow;
+use crate::adapters::store::{AuditRow, StoreError};
 use crate::app::App;
 use crate::domain::{DocumentId, DocumentKey, Format, StoredDocument, Timestamp};
 
@@ -68,8 +68,9 @@ pub async fn read_document(
     id: Path<String>,
     parameter: Query<VersionParameter>,
 ) -> Reply<DocumentResponse> {
-    let stored = find(&app, &access, id.into_inner(), parameter.version).await?;
-    record(&app, &access, "document", &stored, &request_id).await?;
+    let found = find(&app, &access, id.into_inner(), parameter.version).await?;
+    record(&app, &access, "document", found.as_ref(), &request_id).await?;
+    let stored = found.ok_or_else(Problem::not_found)?;
     Ok(Json(DocumentResponse::new(&stored)))
 }
 
@@ -94,44 +95,46 @@ pub async fn read_original(
     id: Path<String>,
     parameter: Query<VersionParameter>,
 ) -> Result<HttpResponse, Problem> {
-    let stored = find(&app, &access, id.into_inner(), parameter.version).await?;
-    let (format, bytes) = app
-        .originals
-        .run(&access, &stored.key)
-        .await
-        .map_err(|error| Problem::internal(&error))?
-        .ok_or_else(Problem::not_found)?;
-    record(&app, &access, "original", &stored, &request_id).await?;
+    let found = find(&app, &access, id.into_inner(), parameter.version).await?;
+    record(&app, &access, "original", found.as_ref(), &request_id).await?;
+    let stored = found.ok_or_else(Problem::not_found)?;
+    let original = app.originals.run(&access, &stored.key).await.map_err(|error| Problem::internal(&error))?;
+    let (format, bytes) = original.ok_or_else(Problem::not_found)?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, content_type(format)))
         .insert_header((CONTENT_DISPOSITION, "attachment"))
         .body(bytes))
 }
 
-async fn find(app: &App, access: &Access, id: String, version: Option<u32>) -> Result<StoredDocument, Problem> {
+async fn find(
+    app: &App,
+    access: &Access,
+    id: String,
+    version: Option<u32>,
+) -> Result<Option<StoredDocument>, StoreError> {
     let id = DocumentId::new(id);
-    let found = match version {
-        Some(version) => app.store.document_version(access, &DocumentKey { id, version }).await?,
-        None => app.store.document(access, &id).await?,
-    };
-    found.ok_or_else(Problem::not_found)
+    match version {
+        Some(version) => app.store.document_version(access, &DocumentKey { id, version }).await,
+        None => app.store.document(access, &id).await,
+    }
 }
 
+/// What was asked for and not within reach is recorded too: guessing leaves a trace.
 async fn record(
     app: &App,
     access: &Access,
     action: &'static str,
-    stored: &StoredDocument,
+    found: Option<&StoredDocument>,
     request_id: &RequestId,
-) -> Result<(), Problem> {
+) -> Result<(), StoreError> {
     let row = AuditRow {
         action,
-        patient: stored.document.patient.as_ref(),
-        documents: std::slice::from_ref(&stored.key),
-        outcome: "success",
+        patient: found.and_then(|stored| stored.document.patient.as_ref()),
+        documents: found.map(|stored| std::slice::from_ref(&stored.key)).unwrap_or_default(),
+        outcome: if found.is_some() { "success" } else { "not_found" },
         request_id: request_id.as_str(),
     };
-    Ok(app.store.audit(access, &row).await?)
+    app.store.audit(access, &row).await
 }
 
 fn content_type(format: Format) -> &'static str {

@@ -14,6 +14,8 @@ mod schema;
 mod scope;
 mod serving;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use generation::{Generation, IndexChange, IndexedChunk, IndexedDocument};
 pub use scope::Scope;

@@ -12,7 +12,7 @@ pub struct AuditRow<'a> {
     pub patient: Option<&'a PatientId>,
     /// Every document version whose content leaves.
     pub documents: &'a [DocumentKey],
-    /// `success`, `empty`, `denied`.
+    /// `success`, `empty`, `not_found`.
     pub outcome: &'static str,
     pub request_id: &'a str,
 }

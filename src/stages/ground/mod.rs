@@ -9,6 +9,7 @@
 
 mod candidates;
 mod evidence;
+mod reason;
 mod select;
 mod verify;
 

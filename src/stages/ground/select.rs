@@ -4,6 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
 use super::evidence::{Reading, cosine};
+use super::reason::{REASON_GAIN, asks_for_reason, gives_reason};
 use super::verify::{abstained, gist};
 use super::{Candidate, Evidence, Settings, fold};
 use crate::domain::{Abstention, Answer, AnswerStatus, Citation, Passage, Sentence, Span};
@@ -23,7 +24,7 @@ const AS_RELEVANT: f32 = 0.85;
 /// `passages` come best first; `candidate_vectors` lies beside `candidates`, in the question
 /// vector's space. Without usable vectors the question's words decide alone.
 ///
-/// Sentences come best first; when the question asks how things stand now, those about as relevant
+/// Sentences come best first; when a reason is asked for, one that gives a reason gains by it; when the question asks how things stand now, those about as relevant
 /// as the best come newest first. The same sentence in several documents of one patient is said
 /// once and cited from each, newest first. A negated sentence is quoted like any other: "denies pain" answers too.
 pub fn select(
@@ -42,6 +43,9 @@ pub fn select(
         return abstained(Abstention::WeakEvidence);
     }
     let mut scored = score(&reading, candidates, candidate_vectors);
+    if asks_for_reason(question) {
+        scored.iter_mut().filter(|one| gives_reason(one.text)).for_each(Scored::gain_for_reason);
+    }
     if asks_for_newest(question) {
         let bar = scored.iter().map(|one| one.relevance).fold(0.0, f32::max) * AS_RELEVANT;
         scored.iter_mut().for_each(|one| one.leads = one.relevance >= bar);
@@ -76,6 +80,11 @@ struct Scored<'a> {
 }
 
 impl Scored<'_> {
+    fn gain_for_reason(&mut self) {
+        self.relevance = (self.relevance + REASON_GAIN).min(1.0);
+        self.support = (self.support + REASON_GAIN).min(1.0);
+    }
+
     fn same_patient(&self, other: &Self) -> bool {
         self.passage.document.document.patient == other.passage.document.document.patient
     }

@@ -1,7 +1,7 @@
 //! Plain-text and markdown notes: front matter apart, headings as sections.
 //!
 //! Front matter is a first line `---`, lines of `key: value`, and a line `---`. Keys: `id`, `patient`,
-//! `title`, `kind` (or `type`), `author`, `date`, `updated`, `encounter`, `version`, `confidentiality`,
+//! `title`, `kind`, `type` (free words), `author`, `date`, `updated`, `encounter`, `version`, `confidentiality`,
 //! `sensitivity` (comma list), `status`.
 
 use crate::domain::{
@@ -148,12 +148,18 @@ impl<'a> FrontMatter<'a> {
         time
     }
 
+    /// `kind` is one of ours; `type` is the author's own word for it, which may happen to be one.
     fn kind(&self, findings: &mut Vec<Finding>) -> Kind {
-        let Some(given) = self.get("kind").or_else(|| self.get("type")) else { return Kind::Note };
-        Kind::parse(&given.to_lowercase().replace([' ', '-'], "_")).unwrap_or_else(|| {
-            findings.push(finding("unknown_value", Severity::Warning, "kind"));
-            Kind::Note
-        })
+        let parse = |given: &str| Kind::parse(&given.to_lowercase().replace([' ', '-'], "_"));
+        match (self.get("kind"), self.get("type")) {
+            (Some(kind), _) => parse(kind).unwrap_or_else(|| {
+                findings.push(finding("unknown_value", Severity::Warning, "kind"));
+                Kind::Note
+            }),
+            (None, Some(own)) if own.to_lowercase().ends_with("report") => Kind::Report,
+            (None, Some(own)) => parse(own).unwrap_or(Kind::Note),
+            (None, None) => Kind::Note,
+        }
     }
 
     /// A label that can't be understood counts as restricted: closed, not open.

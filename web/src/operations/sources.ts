@@ -19,7 +19,7 @@ export async function showFreshness(client: Client, index: Section, sources: Sec
       return;
     }
     const rows = freshness.feeds.map(feedRow);
-    const explained = "Age is that of the newest content. Lag is how long that content took to arrive here.";
+    const explained = "Age is the time since the source last sent anything. Lag is how much older its newest content was by then.";
     fill(sources.body, table("Sources", COLUMNS, rows), element("p", { class: "muted small" }, explained));
   });
 }
