@@ -10,6 +10,7 @@ mod home;
 mod index_lifecycle;
 mod kill_9;
 mod quarantine;
+mod reading;
 mod reindex;
 mod server;
 mod shutdown;
