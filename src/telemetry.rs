@@ -134,6 +134,14 @@ pub fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
 
+/// Logs where a panic happened and nothing else: its message may quote the record that was being read.
+pub fn keep_panics_silent() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place = place.as_deref().unwrap_or("unknown"), "panicked");
+    }));
+}
+
 /// Structured lines on standard error; `filter` as in `info,anamnesis=debug`.
 pub fn start_logging(filter: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());

@@ -21,6 +21,8 @@ pub struct FoundFile {
 pub struct FoundFiles {
     /// In order of path.
     pub files: Vec<FoundFile>,
+    /// How many of them hold no byte.
+    pub empty: u64,
     /// Files of a kind that is not read, counted by extension.
     pub ignored: BTreeMap<String, u64>,
 }
@@ -37,12 +39,12 @@ pub fn find(paths: &[PathBuf], with_mapping: bool) -> io::Result<FoundFiles> {
 
 fn walk(path: &Path, base: &Path, with_mapping: bool, found: &mut FoundFiles) -> io::Result<()> {
     if path.is_dir() {
-        let mut entries =
-            fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+        let entries = fs::read_dir(path).map_err(|error| at(path, error))?;
+        let mut entries = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
         entries.sort();
         return entries.iter().try_for_each(|entry| walk(entry, base, with_mapping, found));
     }
-    fs::metadata(path)?;
+    let size = fs::metadata(path).map_err(|error| at(path, error))?.len();
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("").to_ascii_lowercase();
     let format = match extension.as_str() {
         "json" if with_mapping => Format::CrmJson,
@@ -56,9 +58,19 @@ fn walk(path: &Path, base: &Path, with_mapping: bool, found: &mut FoundFiles) ->
             return Ok(());
         }
     };
+    found.empty += u64::from(size == 0);
     let name = path.strip_prefix(base).unwrap_or(path).to_string_lossy().replace('\\', "/");
     found.files.push(FoundFile { path: path.to_owned(), name, format });
     Ok(())
+}
+
+/// The bytes of a file; an error names it.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path).map_err(|error| at(path, error))
+}
+
+fn at(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// What is landed of a file: one body, or NDJSON in slices that end at a line.

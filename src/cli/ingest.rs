@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::arguments::IngestOptions;
-use super::files::{FoundFiles, find, slices};
+use super::files::{FoundFiles, find, read, slices};
 use super::{Done, Failure, models, progress};
 use crate::access::Upkeep;
 use crate::adapters::index::IndexError;
@@ -21,6 +21,8 @@ struct Report {
     account: Account,
     /// Records that ended nowhere: anything but 0 is a defect.
     lost: u64,
+    /// Files without a byte: they carry no record.
+    empty_files: u64,
     /// Files of a kind that is not read, by extension.
     ignored_files: std::collections::BTreeMap<String, u64>,
     seconds: f64,
@@ -51,6 +53,7 @@ pub async fn run(config: Config, options: IngestOptions) -> Done {
         files: found.files.len() as u64,
         lost: account.lost(),
         account,
+        empty_files: found.empty,
         ignored_files: found.ignored,
         seconds: started.elapsed().as_secs_f64(),
         read_seconds,
@@ -95,7 +98,7 @@ pub async fn take_in(
     let bar = progress::counting("ingest", found.files.len() as u64);
     let mut total = Account::default();
     for file in &found.files {
-        for bytes in slices(std::fs::read(&file.path)?, file.format) {
+        for bytes in slices(read(&file.path)?, file.format) {
             if bytes.is_empty() {
                 // An empty file carries no record; it is said, not skipped.
                 eprintln!("{}: empty", file.name);

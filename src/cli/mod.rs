@@ -66,6 +66,7 @@ fn start(arguments: Arguments) -> Done {
     // A command that draws progress bars keeps its terminal; what fails is still said.
     let filter = if quiet { "error" } else { config.log.as_str() };
     telemetry::start_logging(filter, config.log_format == "json");
+    telemetry::keep_panics_silent();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(dispatch(arguments.command, config))
 }
 

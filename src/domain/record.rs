@@ -182,10 +182,12 @@ pub enum QuarantineReason {
     UnreadableAttachment,
     /// The source has no mapping, or the mapping names a field that the row lacks.
     Unmapped,
+    /// A defect of ours: the reader broke off on this record. It can be read again once that is mended.
+    ReaderFailed,
 }
 
 impl QuarantineReason {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MalformedJson,
         Self::MalformedCsv,
         Self::InvalidUtf8,
@@ -195,6 +197,7 @@ impl QuarantineReason {
         Self::EmptyNote,
         Self::UnreadableAttachment,
         Self::Unmapped,
+        Self::ReaderFailed,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -208,6 +211,7 @@ impl QuarantineReason {
             Self::EmptyNote => "empty_note",
             Self::UnreadableAttachment => "unreadable_attachment",
             Self::Unmapped => "unmapped",
+            Self::ReaderFailed => "reader_failed",
         }
     }
 

@@ -1,10 +1,14 @@
 //! Takes records in: land them durably, then read them into documents or quarantine.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::access::{Permit, Upkeep};
 use crate::adapters::store::{NormalizedDelivery, RecordOutcome, Store, StoreError};
-use crate::domain::{Account, Delivery, Format, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp};
+use crate::domain::{
+    Account, Delivery, Format, QuarantineReason, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
+    Unreadable,
+};
 use crate::stages::normalize::{Origin, normalize};
 use crate::stages::split::{Piece, split};
 use crate::telemetry::{Metrics, ReasonLabel, SourceLabel};
@@ -90,13 +94,21 @@ impl IngestFlow {
 
     /// Reads the oldest delivery that waits; `None` when none does.
     pub async fn read_next(&self, upkeep: &Upkeep) -> Result<Option<(ReceiptId, Account)>, IngestError> {
-        let Some(delivery) = self.store.next_landed(upkeep).await? else { return Ok(None) };
-        let source = self.store.source(&delivery.tenant, &delivery.source).await?.ok_or(IngestError::UnknownSource)?;
-        let (delivery, records) = read(delivery, source).await?;
-        let normalized = NormalizedDelivery { delivery: &delivery, records };
-        let account = self.store.record_outcomes(upkeep, &normalized).await?;
-        self.count(&delivery.source, &account);
-        Ok(Some((delivery.receipt, account)))
+        loop {
+            let Some(delivery) = self.store.next_landed(upkeep).await? else { return Ok(None) };
+            let source = self.store.source(&delivery.tenant, &delivery.source).await?;
+            let (delivery, records) = read(delivery, source.ok_or(IngestError::UnknownSource)?).await?;
+            let normalized = NormalizedDelivery { delivery: &delivery, records };
+            match self.store.record_outcomes(upkeep, &normalized).await {
+                // Another process was faster, so this one isn't `landed` any more.
+                Err(StoreError::AlreadyRead) => {}
+                recorded => {
+                    let account = recorded?;
+                    self.count(&delivery.source, &account);
+                    return Ok(Some((delivery.receipt, account)));
+                }
+            }
+        }
     }
 
     fn count(&self, source: &SourceId, account: &Account) {
@@ -120,14 +132,20 @@ async fn read(delivery: Delivery, source: SourceDescription) -> Result<(Delivery
 }
 
 /// Every piece of a delivery, read or with the reason why not.
+///
+/// A defect in a reader costs the record it is met in, never the feed.
 pub(super) fn read_pieces(delivery: &Delivery, source: &SourceDescription) -> Vec<RecordOutcome> {
     let origin =
         Origin { source, format: delivery.format, name: delivery.name.as_deref(), received_at: delivery.received_at };
-    split(delivery, source.mapping.as_ref())
+    let pieces = match guarded(|| split(delivery, source.mapping.as_ref())) {
+        Ok(pieces) => pieces,
+        Err(unreadable) => vec![Piece::Unreadable { ordinal: 0, bytes: delivery.bytes.clone(), unreadable }],
+    };
+    pieces
         .into_iter()
         .map(|piece| match piece {
             Piece::Record(record) => {
-                let result = normalize(&record, &origin);
+                let result = guarded(|| normalize(&record, &origin)).and_then(|read| read);
                 RecordOutcome { ordinal: record.ordinal, bytes: record.bytes, result }
             }
             Piece::Unreadable { ordinal, bytes, unreadable } => {
@@ -135,4 +153,23 @@ pub(super) fn read_pieces(delivery: &Delivery, source: &SourceDescription) -> Ve
             }
         })
         .collect()
+}
+
+/// Runs a reader; a panic in it is a reason to hold the record, not to stop.
+fn guarded<T>(read: impl FnOnce() -> T) -> Result<T, Unreadable> {
+    catch_unwind(AssertUnwindSafe(read))
+        .map_err(|_| Unreadable::new(QuarantineReason::ReaderFailed, "the reader broke off; the log says where"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{QuarantineReason, guarded};
+
+    #[test]
+    fn a_reader_that_breaks_off_is_a_reason_to_hold_the_record() {
+        assert_eq!(guarded(|| 7), Ok(7));
+        let held = guarded(|| -> u8 { panic!("on purpose") }).unwrap_err();
+        assert_eq!(held.reason, QuarantineReason::ReaderFailed);
+        assert!(!held.detail.contains("on purpose"));
+    }
 }

@@ -17,7 +17,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const KEYS: Duration = Duration::from_secs(30);
 
-/// The running loops; [`Background::stop`] lets each finish what it holds.
+/// The running loops; [`Background::stop`] ends each where nothing is lost by it.
 pub struct Background {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -95,7 +95,12 @@ async fn reading(app: Data<App>, mut stopped: watch::Receiver<bool>) {
 async fn indexing(app: Data<App>, mut stopped: watch::Receiver<bool>) {
     let (upkeep, mut pace) = (Upkeep::begin(), Pace::new(&app));
     while !*stopped.borrow() {
-        match app.indexing.run_once(&upkeep, &|_| {}).await {
+        let step = tokio::select! {
+            step = app.indexing.run_once(&upkeep, &|_| {}) => step,
+            // What is broken off here is begun again at the next start; vectors that are made are kept.
+            _ = stopped.changed() => return,
+        };
+        match step {
             Ok(0) => pace.idle(&mut stopped).await,
             Ok(changes) => tracing::info!(changes, watermark = app.index.watermark(), "index caught up"),
             Err(error) => pace.after_failure("indexing", &error, &mut stopped).await,
@@ -107,7 +112,11 @@ async fn jobs(app: Data<App>, mut stopped: watch::Receiver<bool>) {
     let (upkeep, mut pace) = (Upkeep::begin(), Pace::new(&app));
     while !*stopped.borrow() {
         match app.store.next_job(&upkeep).await {
-            Ok(Some(job)) => run_reindex_job(&app, &upkeep, &job).await,
+            Ok(Some(job)) => tokio::select! {
+                () = run_reindex_job(&app, &upkeep, &job) => {}
+                // The job stays under way in the store, and is taken up at the next start.
+                _ = stopped.changed() => return,
+            },
             Ok(None) => pace.idle(&mut stopped).await,
             Err(error) => pace.after_failure("looking for jobs", &error, &mut stopped).await,
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tantivy::directory::MmapDirectory;
-use tantivy::index::SegmentId;
+use tantivy::index::{SegmentComponent, SegmentId, SegmentMeta};
 use tantivy::schema::Value;
 use tantivy::{Index as TantivyIndex, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
@@ -19,6 +19,16 @@ use crate::domain::{Chunk, DocumentId, DocumentStatus, StoredDocument, TenantId}
 
 /// tantivy's own minimum is 15 MB; one thread, as embedding is what takes the time.
 const WRITER_MEMORY_BYTES: usize = 50_000_000;
+
+/// The files of every segment; tantivy itself takes the lack of some for a field without content.
+const COMPONENTS: [SegmentComponent; 6] = [
+    SegmentComponent::Postings,
+    SegmentComponent::Positions,
+    SegmentComponent::Terms,
+    SegmentComponent::FastFields,
+    SegmentComponent::FieldNorms,
+    SegmentComponent::Store,
+];
 
 #[derive(Clone, Debug)]
 pub struct IndexedChunk {
@@ -74,6 +84,7 @@ impl Generation {
         let directory = MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
         let index = TantivyIndex::open_or_create(directory, schema)?;
         schema::register_analyzer(&index);
+        check_files(&index, folder)?;
         let writer = index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let payload = match index.load_metas()?.payload {
@@ -253,6 +264,15 @@ impl Generation {
         }
         Ok(rows)
     }
+}
+
+/// A disk that gives back other bytes than were written, or not all of them, must not become a wrong answer.
+fn check_files(index: &TantivyIndex, folder: &Path) -> Result<(), IndexError> {
+    let is_there = |segment: &SegmentMeta| {
+        COMPONENTS.iter().all(|part| folder.join(segment.relative_path(part.clone())).is_file())
+    };
+    let complete = index.searchable_segment_metas()?.iter().all(is_there);
+    if complete && index.validate_checksum()?.is_empty() { Ok(()) } else { Err(IndexError::Corrupt { what: "file" }) }
 }
 
 fn grow(graph: &Graph, block: &Block, dimension: usize) {

@@ -16,6 +16,8 @@ use crate::access::Upkeep;
 /// Names the generation in service; replaced by an atomic rename.
 const POINTER: &str = "in-service";
 const POINTER_NEXT: &str = "in-service.next";
+/// Locked as long as a process has the index open; the lock ends with the process, however it ends.
+const LOCK: &str = "lock";
 
 #[derive(Clone, Debug)]
 pub struct IndexSettings {
@@ -46,6 +48,7 @@ pub struct Index {
     settings: IndexSettings,
     serving: Mutex<Generation>,
     current: ArcSwap<Snapshot>,
+    _lock: fs::File,
 }
 
 impl Index {
@@ -58,6 +61,7 @@ impl Index {
     /// Errors: [`IndexError::InUse`] when another process writes it.
     pub fn open(root: &Path, settings: IndexSettings, newest_change: i64) -> Result<Self, IndexError> {
         fs::create_dir_all(root)?;
+        let lock = lock(root)?;
         let recipe = settings.recipe_name();
         let pointed = fs::read_to_string(root.join(POINTER)).ok().map(|name| name.trim().to_owned());
         let existing = pointed.filter(|name| name.starts_with(&recipe) && root.join(name).is_dir());
@@ -81,12 +85,14 @@ impl Index {
             None => begin(root, &recipe, &settings)?,
         };
         point(root, generation.name())?;
+        remove_leftovers(root, generation.name())?;
         let snapshot = generation.snapshot()?;
         Ok(Self {
             root: root.to_owned(),
             settings,
             serving: Mutex::new(generation),
             current: ArcSwap::from_pointee(snapshot),
+            _lock: lock,
         })
     }
 
@@ -140,6 +146,15 @@ impl Index {
     }
 }
 
+fn lock(root: &Path) -> Result<fs::File, IndexError> {
+    let file = fs::File::create(root.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(IndexError::InUse),
+        Err(fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
 fn begin(root: &Path, recipe: &str, settings: &IndexSettings) -> Result<Generation, IndexError> {
     let name = format!("{recipe}-{}", Uuid::now_v7());
     Generation::open(&root.join(&name), &name, settings.clone())
@@ -153,6 +168,27 @@ fn point(root: &Path, name: &str) -> Result<(), IndexError> {
     fs::rename(&next, root.join(POINTER))?;
     fs::File::open(root)?.sync_all()?;
     Ok(())
+}
+
+/// Removes what a process that was ended left half-built: every generation but the one in service and the one before.
+fn remove_leftovers(root: &Path, in_service: &str) -> Result<(), IndexError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    let current = begun(in_service);
+    let before =
+        names.iter().filter(|name| begun(name).is_some_and(|id| Some(id) < current)).max_by_key(|name| begun(name));
+    let kept: Vec<&str> = [in_service].into_iter().chain(before.map(String::as_str)).collect();
+    remove_others(root, &kept)
+}
+
+/// Orders generations by when they were begun; `None` for a folder that is no generation.
+fn begun(name: &str) -> Option<Uuid> {
+    name.split_once('-').and_then(|(_, id)| Uuid::parse_str(id).ok())
 }
 
 fn remove_others(root: &Path, kept: &[&str]) -> Result<(), IndexError> {

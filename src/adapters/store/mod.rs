@@ -40,6 +40,8 @@ pub enum StoreError {
     Folder(#[source] std::io::Error),
     #[error("a stored {what} can't be read back")]
     Corrupt { what: &'static str },
+    #[error("the delivery was read before")]
+    AlreadyRead,
 }
 
 /// The database, open for reading by many and writing by one.

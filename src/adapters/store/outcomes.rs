@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::sqlite::{Engine, WriteTransaction};
-use super::{QuarantineItem, Store, StoreError, rows, take_numbers};
+use super::{QuarantineItem, ReceiptState, Store, StoreError, rows, take_numbers};
 use crate::access::Upkeep;
 use crate::domain::{
     Account, Delivery, Document, DocumentId, DocumentStatus, FactValue, Finding, Format, Normalized, Outcome,
@@ -79,7 +79,7 @@ struct Origin<'a> {
 impl Store {
     /// Writes what a delivery came to and marks it read, all or nothing.
     ///
-    /// Doing it twice changes nothing: content that is held already counts as unchanged.
+    /// Errors: [`StoreError::AlreadyRead`] when another reader was first; nothing is written then.
     pub async fn record_outcomes(
         &self,
         _upkeep: &Upkeep,
@@ -88,6 +88,7 @@ impl Store {
         const READ: &str =
             "UPDATE delivery SET state = 'normalized', last_change = $1, account = $2 WHERE receipt = $3";
         let mut writing = Writing::begin(self).await?;
+        writing.claim(normalized.delivery).await?;
         for record in &normalized.records {
             writing.record(&Origin { delivery: normalized.delivery, ordinal: record.ordinal }, record).await?;
         }
@@ -146,6 +147,14 @@ struct Writing<'a> {
 impl<'a> Writing<'a> {
     async fn begin(store: &'a Store) -> Result<Self, StoreError> {
         Ok(Self { transaction: store.begin_write().await?, account: Account::default(), last_change: None })
+    }
+
+    /// The write lock is held from the beginning, so what is seen here still holds at the commit.
+    async fn claim(&mut self, delivery: &Delivery) -> Result<(), StoreError> {
+        const STATE: &str = "SELECT state FROM delivery WHERE receipt = $1";
+        let state: Option<String> =
+            sqlx::query_scalar(STATE).bind(delivery.receipt.as_str()).fetch_optional(&mut *self.transaction).await?;
+        if state.as_deref() == Some(ReceiptState::Landed.as_str()) { Ok(()) } else { Err(StoreError::AlreadyRead) }
     }
 
     async fn commit(self) -> Result<Account, StoreError> {
