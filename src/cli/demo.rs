@@ -82,9 +82,12 @@ pub async fn run(surroundings: Config, options: DemoOptions) -> Done {
         if answered { Ok(()) } else { Err(Failure::new("the question was not answered")) }
     };
     if stop_after_answer {
-        return serve_while(serving, background, report).await;
+        let served = serve_while(serving, background, report).await;
+        app.store.close().await;
+        return served;
     }
     let (reported, served) = tokio::join!(report, until_stopped(serving, background));
+    app.store.close().await;
     reported.and(served)
 }
 

@@ -18,7 +18,9 @@ pub async fn run(config: Config) -> Done {
     if !http::pages_are_present() {
         tracing::warn!("the page is missing from this build: build it with Node 20 or later (make web)");
     }
-    until_stopped(serving, Background::start(&app)).await
+    let stopped = until_stopped(serving, Background::start(&app)).await;
+    app.store.close().await;
+    stopped
 }
 
 /// Serves until an interrupt or a termination signal; then lets requests and batches in flight finish.

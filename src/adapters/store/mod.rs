@@ -65,6 +65,12 @@ impl Store {
         Ok(())
     }
 
+    /// Closes every connection; the last one folds the write-ahead log into the database file.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+
     async fn begin_write(&self) -> Result<WriteTransaction<'_>, StoreError> {
         sqlite::begin_write(&self.writer).await
     }

@@ -1,5 +1,6 @@
 //! What a delivery came to, written in one transaction: versions, facts, changes, findings, quarantine, account.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use sqlx::{FromRow, QueryBuilder};
@@ -46,28 +47,42 @@ struct Latest {
     source_key: String,
     source_version: Option<String>,
     source_time: Option<i64>,
+    received_at: i64,
     status: String,
     content_hash: String,
 }
 
 impl Latest {
-    fn judge(&self, next: &Document) -> Disposition {
+    /// What to do with `next`, which arrived at `received_at`.
+    fn judge(&self, next: &Document, received_at: Timestamp) -> Disposition {
         if self.content_hash == next.content_hash().0 {
-            return Disposition::Unchanged;
-        }
-        let held_time = self.source_time;
-        let next_time = next.times.source.map(Timestamp::as_micros);
-        if let (Some(held), Some(next)) = (held_time, next_time)
-            && held != next
-        {
-            return if next < held { Disposition::Stale } else { Disposition::Replaced };
-        }
-        let counted = |version: &Option<String>| version.as_deref().and_then(|text| text.parse::<u64>().ok());
-        match (counted(&self.source_version), counted(&next.source_version)) {
-            (Some(held), Some(next)) if next < held => Disposition::Stale,
-            _ => Disposition::Replaced,
+            Disposition::Unchanged
+        } else if self.is_newer_than(next, received_at) {
+            Disposition::Stale
+        } else {
+            Disposition::Replaced
         }
     }
+
+    /// The source's times decide; where they don't, its own version numbers; where it has none, arrival.
+    ///
+    /// A deletion keeps the time and number of what it removed: the same bytes sent once more stay deleted.
+    fn is_newer_than(&self, next: &Document, received_at: Timestamp) -> bool {
+        let counted = |version: &Option<String>| version.as_deref().and_then(|text| text.parse::<i64>().ok());
+        let orders = [
+            compare(self.source_time, next.times.source.map(Timestamp::as_micros)),
+            compare(counted(&self.source_version), counted(&next.source_version)),
+        ];
+        match orders.into_iter().flatten().find(|order| order.is_ne()) {
+            Some(order) => order.is_gt(),
+            None if orders.iter().any(Option::is_some) => self.status == DocumentStatus::Deleted.as_str(),
+            None => self.received_at > received_at.as_micros(),
+        }
+    }
+}
+
+fn compare(held: Option<i64>, next: Option<i64>) -> Option<Ordering> {
+    Some(held?.cmp(&next?))
 }
 
 /// Where a document version comes from.
@@ -212,7 +227,7 @@ impl<'a> Writing<'a> {
     }
 
     async fn document(&mut self, origin: &Origin<'_>, document: &Document) -> Result<Disposition, StoreError> {
-        const LATEST: &str = "SELECT version, source_key, source_version, source_time, status, content_hash \
+        const LATEST: &str = "SELECT version, source_key, source_version, source_time, received_at, status, content_hash \
             FROM document WHERE tenant = $1 AND id = $2 AND is_latest = 1";
         let id = DocumentId::derive(&origin.delivery.source, &document.source_key);
         let latest: Option<Latest> = sqlx::query_as(LATEST)
@@ -220,7 +235,8 @@ impl<'a> Writing<'a> {
             .bind(id.as_str())
             .fetch_optional(&mut *self.transaction)
             .await?;
-        let disposition = latest.as_ref().map_or(Disposition::Added, |latest| latest.judge(document));
+        let disposition =
+            latest.as_ref().map_or(Disposition::Added, |latest| latest.judge(document, origin.delivery.received_at));
         if matches!(disposition, Disposition::Added | Disposition::Replaced) {
             let version = latest.map_or(1, |latest| latest.version + 1);
             self.insert_version(origin, &id, version, document).await?;
@@ -232,7 +248,7 @@ impl<'a> Writing<'a> {
     /// keys in `kept`. Returns whether there was any.
     async fn withdraw(&mut self, origin: &Origin<'_>, base: &str, kept: &BTreeSet<String>) -> Result<bool, StoreError> {
         // `$` follows `#` in ASCII: the range holds exactly the keys that begin with `base#`.
-        const FAMILY: &str = "SELECT version, source_key, source_version, source_time, status, content_hash \
+        const FAMILY: &str = "SELECT version, source_key, source_version, source_time, received_at, status, content_hash \
             FROM document WHERE tenant = $1 AND source = $2 AND is_latest = 1 \
             AND (source_key = $3 OR (source_key >= $4 AND source_key < $5))";
         let family: Vec<Latest> = sqlx::query_as(FAMILY)
@@ -262,7 +278,7 @@ impl<'a> Writing<'a> {
         const BURY: &str = "INSERT INTO document (tenant, id, version, is_latest, source, source_key, source_version, \
             kind, resource_type, patient, encounter, title, author, effective_at, source_time, received_at, \
             confidentiality, sensitivity, status, text, sections, content_hash, receipt, ordinal) \
-            SELECT tenant, id, version + 1, 1, source, source_key, NULL, kind, resource_type, patient, encounter, '', \
+            SELECT tenant, id, version + 1, 1, source, source_key, source_version, kind, resource_type, patient, encounter, '', \
             NULL, effective_at, source_time, $1, confidentiality, sensitivity, 'deleted', '', '[]', '', $2, $3 \
             FROM document WHERE tenant = $4 AND id = $5 AND version = $6";
         let tenant = origin.delivery.tenant.as_str();
