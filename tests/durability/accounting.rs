@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::fixtures::{clinic, data, pieces, write_files};
 use crate::home::{Home, SOURCE};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "carrying_nothing",
     "documents",
     "empty_files",
@@ -17,6 +17,7 @@ const KEYS: [&str; 14] = [
     "ignored_files",
     "lost",
     "quarantined",
+    "read_seconds",
     "records",
     "removed",
     "seconds",
