@@ -60,6 +60,9 @@ impl IndexChange {
     }
 }
 
+/// Rows with their vectors, as one commit wrote them.
+type Written = Vec<(StoredRow, Vec<f32>)>;
+
 pub struct Generation {
     name: Arc<str>,
     folder: PathBuf,
@@ -170,11 +173,7 @@ impl Generation {
     }
 
     /// Writes and commits; returns the next free row and the rows written, for memory to follow.
-    fn commit(
-        &mut self,
-        changes: &[IndexChange],
-        watermark: i64,
-    ) -> Result<(u32, Vec<(StoredRow, Vec<f32>)>), IndexError> {
+    fn commit(&mut self, changes: &[IndexChange], watermark: i64) -> Result<(u32, Written), IndexError> {
         let mut next_row = self.payload.next_row;
         let mut written = Vec::new();
         // A document that changes twice in one batch keeps its last state only.
@@ -227,7 +226,7 @@ impl Generation {
     }
 
     /// Brings committed rows into memory: the block, the lookup by document, the graph.
-    fn take_in(&mut self, written: Vec<(StoredRow, Vec<f32>)>) {
+    fn take_in(&mut self, written: Written) {
         for (row, _) in &written {
             let term = schema::document_term(&row.document.tenant, &row.document.id);
             self.rows_of.entry(term).or_default().push(row.row);
@@ -248,7 +247,7 @@ impl Generation {
     }
 
     /// Every live row of the last commit, from disk.
-    fn read_rows(&self) -> Result<Vec<(StoredRow, Vec<f32>)>, IndexError> {
+    fn read_rows(&self) -> Result<Written, IndexError> {
         let searcher = self.reader.searcher();
         let mut rows = Vec::new();
         for reader in searcher.segment_readers() {
