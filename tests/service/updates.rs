@@ -89,6 +89,19 @@ async fn a_deletion_counts_as_removed_and_empties_the_context() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_old_bytes_of_a_deleted_record_stay_deleted_and_a_newer_version_brings_it_back() {
+    let server = Server::start().await;
+    let held = said_at(note("n1", "p1", "She keeps a goneword."), "2024-03-01T08:00:00Z", "1");
+    server.ingest_fhir(&held).await;
+    server.ingest_fhir(&deletion(&["DocumentReference/n1"])).await;
+    let again = server.ingest_fhir(&held).await;
+    assert_eq!(count(&again, "unchanged"), 1);
+    assert!(server.found("goneword").await.is_empty());
+    server.ingest_fhir(&said_at(note("n1", "p1", "A goneword once more."), "2024-03-02T08:00:00Z", "2")).await;
+    assert_eq!(server.found("goneword").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_that_comes_late_changes_nothing() {
     let server = Server::start().await;
     let newer = said_at(note("n1", "p1", "She takes latterdrug."), "2024-03-02T08:00:00Z", "2");
