@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 
 use anamnesis::access::{DevelopmentKey, TokenGrant};
 use anamnesis::domain::TenantId;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
+use crate::server::PATIENCE;
 use crate::tiny_model::{NAME, REVISION, write_tiny_model};
 
 pub const SOURCE: &str = "ehr";
@@ -166,8 +168,16 @@ impl Home {
     }
 }
 
+/// Runs a command to its end; one that doesn't end is killed.
 pub fn ended(mut command: Command) -> Ran {
-    let output = command.output().unwrap();
+    let child = command.spawn().unwrap();
+    let process = child.id().to_string();
+    let (sender, ending) = channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
+    let Ok(output) = ending.recv_timeout(PATIENCE) else {
+        let _ = Command::new("kill").args(["-KILL", &process]).status();
+        panic!("the command doesn't end: {command:?}");
+    };
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -14,7 +14,7 @@ use crate::fixtures::Piece;
 use crate::home::{Home, SOURCE};
 
 /// Far longer than anything takes: what isn't there by then never comes.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub struct Server {
