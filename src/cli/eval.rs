@@ -13,7 +13,7 @@ use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
 use crate::app::App;
 use crate::config::{Config, one_day, one_week};
 use crate::domain::{
-    Account, CrmMapping, DocumentId, Filters, Format, Kind, Mode, Query, SourceDescription, SourceId, TenantId,
+    Account, CrmMapping, DocumentId, Filters, Format, Fusion, Kind, Mode, Query, SourceDescription, SourceId, TenantId,
 };
 use crate::stages::judge::{FigureMeans, Judgements};
 
@@ -24,7 +24,12 @@ const DELIVERY: usize = 500;
 /// Passages asked for: several may be of one document, and recall is over 100 documents.
 const PASSAGES: usize = 400;
 const DEPTH: usize = 100;
-const MODES: [(&str, Mode); 3] = [("keyword", Mode::Keyword), ("dense", Mode::Dense), ("hybrid", Mode::Hybrid)];
+const MODES: [(&str, Mode, Fusion); 4] = [
+    ("keyword", Mode::Keyword, Fusion::Rrf),
+    ("dense", Mode::Dense, Fusion::Rrf),
+    ("hybrid", Mode::Hybrid, Fusion::Rrf),
+    ("hybrid_convex", Mode::Hybrid, Fusion::Convex),
+];
 
 #[derive(Deserialize)]
 struct JudgedQuery {
@@ -57,9 +62,12 @@ pub async fn run(config: Config, options: EvalOptions) -> Done {
         return Ok(());
     }
     println!("{} documents, {} queries", report.documents, report.queries);
-    println!("{:>8}  {:>8}  {:>11}  {:>8}", "mode", "nDCG@10", "Recall@100", "MRR@10");
+    println!("{:>14}  {:>8}  {:>11}  {:>8}", "mode", "nDCG@10", "Recall@100", "MRR@10");
     for (mode, figures) in &report.modes {
-        println!("{mode:>8}  {:>8.4}  {:>11.4}  {:>8.4}", figures.ndcg_at_10, figures.recall_at_100, figures.mrr_at_10);
+        println!(
+            "{mode:>14}  {:>8.4}  {:>11.4}  {:>8.4}",
+            figures.ndcg_at_10, figures.recall_at_100, figures.mrr_at_10
+        );
     }
     Ok(())
 }
@@ -172,12 +180,12 @@ async fn measure(
     let judged: Vec<&JudgedQuery> = queries.iter().filter(|query| judgements.contains_key(&query.id)).collect();
     let bar = progress::counting("search", (judged.len() * MODES.len()) as u64);
     let mut means = BTreeMap::new();
-    for (name, mode) in MODES {
+    for (name, mode, fusion) in MODES {
         let of_mode: &mut FigureMeans = means.entry(name).or_default();
         for query in &judged {
             let Some(relevant) = judgements.get(&query.id) else { continue };
             let by_id = relevant.iter().map(|(key, grade)| (document_id(key), *grade)).collect();
-            of_mode.add(&rank(app, access, &query.text, mode).await?, &by_id);
+            of_mode.add(&rank(app, access, &query.text, mode, fusion).await?, &by_id);
             bar.inc(1);
         }
     }
@@ -186,8 +194,8 @@ async fn measure(
 }
 
 /// The documents found, best first, each where its best passage stands.
-async fn rank(app: &App, access: &Access, text: &str, mode: Mode) -> Result<Vec<String>, Failure> {
-    let query = Query { text: text.to_owned(), mode, filters: Filters::default(), limit: PASSAGES };
+async fn rank(app: &App, access: &Access, text: &str, mode: Mode, fusion: Fusion) -> Result<Vec<String>, Failure> {
+    let query = Query { text: text.to_owned(), mode, fusion, filters: Filters::default(), limit: PASSAGES };
     let retrieved = app.retrieve.run(access, &query).await?;
     let mut seen = HashSet::new();
     let documents = retrieved.passages.iter().map(|passage| passage.document.key.id.to_string());

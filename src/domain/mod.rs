@@ -22,7 +22,7 @@ pub use fact::{Fact, FactKind, FactValue, StoredFact};
 pub use freshness::{FeedFreshness, Freshness, FreshnessStatus, IndexFreshness};
 pub use ids::{DocumentId, JobId, PatientId, QuarantineId, ReceiptId, SourceId, TenantId};
 pub use job::{Job, JobState, ReindexTarget};
-pub use query::{Explanation, Filters, Hit, Mode, Passage, Query, QueryError, SideRank};
+pub use query::{Explanation, Filters, Fusion, Hit, Mode, Passage, Query, QueryError, SideRank};
 pub use record::{
     Account, CrmMapping, Delivery, Finding, Format, Normalized, Outcome, QuarantineReason, RawRecord, RecordAction,
     Severity, SourceDescription, Unreadable,

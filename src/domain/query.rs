@@ -13,6 +13,16 @@ pub enum Mode {
     Dense,
 }
 
+/// How a hybrid query joins its two rankings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Fusion {
+    /// Reciprocal rank fusion.
+    #[default]
+    Rrf,
+    /// Weighted sum of both scores, each scaled to 0..1.
+    Convex,
+}
+
 /// Narrows a query within the caller's reach; empty lists don't narrow.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Filters {
@@ -31,6 +41,7 @@ pub struct Filters {
 pub struct Query {
     pub text: String,
     pub mode: Mode,
+    pub fusion: Fusion,
     pub filters: Filters,
     /// How many passages come back, 1 to [`Query::MAX_LIMIT`].
     pub limit: usize,
@@ -78,7 +89,7 @@ impl Query {
         if matches!((filters.from, filters.to), (Some(from), Some(to)) if from > to) {
             return Err(QueryError::DateRange);
         }
-        Ok(Self { text: text.to_owned(), mode, filters, limit })
+        Ok(Self { text: text.to_owned(), mode, fusion: Fusion::default(), filters, limit })
     }
 }
 

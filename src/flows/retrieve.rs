@@ -6,8 +6,8 @@ use super::embed::{EmbedError, EmbeddingPool};
 use crate::access::Access;
 use crate::adapters::index::{DensePlan, Index, IndexError, RowId, Snapshot};
 use crate::adapters::store::{Store, StoreError};
-use crate::domain::{DocumentKey, Hit, Mode, Passage, Query};
-use crate::stages::fuse::{Fused, RRF_K, Ranking, rrf};
+use crate::domain::{DocumentKey, Fusion, Hit, Mode, Passage, Query};
+use crate::stages::fuse::{DENSE_WEIGHT, Fused, RRF_K, Ranking, convex, rrf};
 
 /// Candidates that each side brings to the fusion, at least.
 const CANDIDATES: usize = 100;
@@ -129,7 +129,11 @@ fn rank(
             found
         }
     };
-    let fused = rrf(&[Ranking { candidates: keyword }, Ranking { candidates: dense }], RRF_K);
+    let (keyword, dense) = (Ranking { candidates: keyword }, Ranking { candidates: dense });
+    let fused = match query.fusion {
+        Fusion::Rrf => rrf(&[keyword, dense], RRF_K),
+        Fusion::Convex => convex(&keyword, &dense, DENSE_WEIGHT),
+    };
     Ok((fused.iter().filter_map(|fused| hit(snapshot, query.mode, fused)).collect(), plan))
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use crate::domain::{Filters, Kind, Mode, PatientId, SourceId, Timestamp};
+use crate::domain::{Filters, Fusion, Kind, Mode, PatientId, SourceId, Timestamp};
 
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -38,6 +38,14 @@ impl FilterRequest {
 
 fn time(text: Option<String>, parse: fn(&str) -> Option<Timestamp>) -> Result<Option<Timestamp>, Problem> {
     text.map(|text| parse(&text).ok_or_else(|| Problem::bad_request("invalid_time"))).transpose()
+}
+
+pub fn fusion(name: Option<&str>) -> Result<Fusion, Problem> {
+    match name {
+        None | Some("rrf") => Ok(Fusion::Rrf),
+        Some("convex") => Ok(Fusion::Convex),
+        Some(_) => Err(Problem::bad_request("unknown_fusion").detail("fusion is rrf or convex")),
+    }
 }
 
 pub fn mode(name: Option<&str>) -> Result<Mode, Problem> {

@@ -7,7 +7,7 @@ use actix_web::web::{Data, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::filters::{FilterRequest, mode};
+use super::filters::{FilterRequest, fusion, mode};
 use super::problem::Problem;
 use super::request::{Reply, RequestId};
 use super::shapes::{Aged, Freshness, Span};
@@ -29,6 +29,8 @@ pub struct SearchRequest {
     patient: Option<String>,
     /// `hybrid` (default), `keyword` or `dense`.
     mode: Option<String>,
+    /// How a hybrid search joins its two rankings: `rrf` (default) or `convex`.
+    fusion: Option<String>,
     /// 1 to 100; default 10.
     limit: Option<usize>,
     #[serde(default)]
@@ -117,7 +119,8 @@ pub async fn search(
     let request = body.into_inner();
     let filters = request.filters.parse(request.patient)?;
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
-    let query = Query::new(&request.query, mode(request.mode.as_deref())?, filters, limit)?;
+    let mut query = Query::new(&request.query, mode(request.mode.as_deref())?, filters, limit)?;
+    query.fusion = fusion(request.fusion.as_deref())?;
     let retrieved = app.retrieve.run(&access, &query).await?;
     let freshness = app.freshness.run(&access).await?;
     let documents = keys(&retrieved.passages);

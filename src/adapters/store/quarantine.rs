@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use super::outcomes::RecordOutcome;
 use super::{Store, StoreError, rows};
 use crate::access::Permit;
-use crate::domain::{Account, Delivery, QuarantineId, ReceiptId, TenantId, Timestamp};
+use crate::domain::{Account, Delivery, QuarantineId, ReceiptId, Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuarantineState {
@@ -120,12 +120,5 @@ impl Store {
         records: &[RecordOutcome],
     ) -> Result<Account, StoreError> {
         self.record_replay(delivery, records, item).await
-    }
-
-    /// Records held, by reason, for the gauges.
-    pub async fn quarantine_counts(&self, tenant: &TenantId) -> Result<Vec<(String, i64)>, StoreError> {
-        const COUNTS: &str = "SELECT reason, COUNT(*) FROM quarantine WHERE tenant = $1 AND state = 'held' \
-            GROUP BY reason ORDER BY reason";
-        Ok(sqlx::query_as(COUNTS).bind(tenant.as_str()).fetch_all(&self.reader).await?)
     }
 }
