@@ -72,6 +72,11 @@ impl Reach {
         self.windows.iter().filter(move |window| window.allows(act))
     }
 
+    /// Whether any window takes in every patient: only such a caller is told how much the tenant holds.
+    pub fn is_tenant_wide(&self) -> bool {
+        self.windows.iter().any(|window| window.patients == Patients::Everyone)
+    }
+
     pub fn clearance(&self) -> &Clearance {
         &self.clearance
     }

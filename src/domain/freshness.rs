@@ -39,10 +39,10 @@ impl FeedFreshness {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IndexFreshness {
-    /// The last change the index shows.
-    pub watermark: i64,
-    /// The last change the store holds.
-    pub newest_change: i64,
+    /// The last change the index shows; `None` for a caller who may not know how much is going on.
+    pub watermark: Option<i64>,
+    /// The last change the store holds; `None` likewise.
+    pub newest_change: Option<i64>,
     /// Age of the oldest change the index doesn't show yet; 0 when it shows all.
     pub lag_s: i64,
 }

@@ -22,15 +22,19 @@ impl FreshnessFlow {
 
     pub async fn run(&self, access: &Access) -> Result<Freshness, StoreError> {
         let now = Timestamp::now();
-        Ok(Freshness { index: self.index_freshness(now).await?, feeds: self.store.feeds(access, now).await? })
+        let mut index = self.index_freshness(now).await?;
+        if !access.reach().is_tenant_wide() {
+            (index.watermark, index.newest_change) = (None, None);
+        }
+        Ok(Freshness { index, feeds: self.store.feeds(access, now).await? })
     }
 
     /// Sets the gauges; called before each scrape.
     pub async fn measure(&self, upkeep: &Upkeep) -> Result<(), StoreError> {
         let now = Timestamp::now();
         let index = self.index_freshness(now).await?;
-        self.metrics.index_watermark.set(index.watermark);
-        self.metrics.newest_change.set(index.newest_change);
+        self.metrics.index_watermark.set(index.watermark.unwrap_or(0));
+        self.metrics.newest_change.set(index.newest_change.unwrap_or(0));
         self.metrics.index_lag.set(index.lag_s);
         self.metrics.index_chunks.set(self.index.snapshot().chunks() as i64);
         for tenant in self.store.tenants(upkeep).await? {
@@ -47,6 +51,6 @@ impl FreshnessFlow {
         let newest_change = self.store.newest_change().await?;
         let oldest = self.store.oldest_change_after(watermark).await?;
         let lag_s = oldest.map_or(0, |at| now.seconds_since(at).max(0));
-        Ok(IndexFreshness { watermark, newest_change, lag_s })
+        Ok(IndexFreshness { watermark: Some(watermark), newest_change: Some(newest_change), lag_s })
     }
 }

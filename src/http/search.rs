@@ -91,7 +91,8 @@ struct PlanBody {
     chunks_in_scope: usize,
     /// `exact`, `graph`, `exact_after_graph`, `nothing_in_scope`; absent in keyword mode.
     dense: Option<&'static str>,
-    watermark: i64,
+    /// Null for a token that doesn't take in every patient.
+    watermark: Option<i64>,
     generation: String,
 }
 
@@ -138,7 +139,9 @@ pub async fn search(
     let used: Vec<_> = retrieved.passages.iter().map(|passage| &passage.document.source).collect();
     Ok(Json(SearchResponse {
         hits: retrieved.passages.iter().map(|passage| HitBody::new(passage, now, request.explain)).collect(),
-        plan: request.explain.then(|| PlanBody::from(&retrieved.plan)),
+        plan: request
+            .explain
+            .then(|| PlanBody::new(&retrieved.plan, freshness.index.watermark.map(|_| retrieved.plan.watermark))),
         freshness: Freshness::of_sources(&freshness, &used),
     }))
 }
@@ -182,8 +185,8 @@ impl From<SideRank> for SideBody {
     }
 }
 
-impl From<&Plan> for PlanBody {
-    fn from(plan: &Plan) -> Self {
+impl PlanBody {
+    fn new(plan: &Plan, watermark: Option<i64>) -> Self {
         let mode = match plan.mode {
             crate::domain::Mode::Hybrid => "hybrid",
             crate::domain::Mode::Keyword => "keyword",
@@ -193,7 +196,7 @@ impl From<&Plan> for PlanBody {
             mode: mode.to_owned(),
             chunks_in_scope: plan.chunks_in_scope,
             dense: plan.dense.map(|plan| plan.as_str()),
-            watermark: plan.watermark,
+            watermark,
             generation: plan.generation.clone(),
         }
     }

@@ -70,9 +70,9 @@ pub struct Feed {
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct IndexState {
-    /// The last change that searches show.
-    pub watermark: i64,
-    pub newest_change: i64,
+    /// The last change that searches show. Null, as `newest_change`, for a token that doesn't take in every patient.
+    pub watermark: Option<i64>,
+    pub newest_change: Option<i64>,
     /// Age of the oldest change that searches don't show yet.
     pub lag_s: i64,
 }

@@ -28,10 +28,10 @@ function indexFacts(freshness: Freshness): HTMLElement {
   const { watermark, newest_change, lag_s } = freshness.index;
   return facts([
     ["Overall", badge(freshness.status)],
-    ["Watermark", watermark.toLocaleString("en")],
-    ["Newest change", newest_change.toLocaleString("en")],
+    ["Watermark", watermark?.toLocaleString("en") ?? "not shown"],
+    ["Newest change", newest_change?.toLocaleString("en") ?? "not shown"],
     ["Lag", lag_s <= 0 ? "none" : durationWords(lag_s)],
-    ["Waiting", counted(Math.max(0, newest_change - watermark), "change")],
+    ["Waiting", counted(Math.max(0, (newest_change ?? 0) - (watermark ?? 0)), "change")],
   ]);
 }
 

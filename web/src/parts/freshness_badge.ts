@@ -16,7 +16,7 @@ export function freshnessBadge(freshness: Freshness): HTMLElement {
 }
 
 export function indexWords({ index }: Freshness): string {
-  const behind = Math.max(0, index.newest_change - index.watermark);
+  const behind = Math.max(0, (index.newest_change ?? 0) - (index.watermark ?? 0));
   if (behind === 0) return "search is up to date";
   return `search is ${counted(behind, "change")} (${durationWords(index.lag_s)}) behind`;
 }

@@ -26,7 +26,8 @@ export interface Feed {
 
 export interface Freshness {
   status: FreshnessStatus;
-  index: { watermark: number; newest_change: number; lag_s: number };
+  /** The numbers are null for a token that doesn't take in every patient. */
+  index: { watermark: number | null; newest_change: number | null; lag_s: number };
   feeds: Feed[];
 }
 
