@@ -78,3 +78,16 @@ async fn another_tenant_has_feeds_of_its_own() {
     let theirs = server.get(&tokens::mint_in("south", READER), "/v1/freshness").await.expect(200).json();
     assert_eq!(theirs["feeds"], json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn change_numbers_are_for_callers_who_take_in_every_patient() {
+    let server = Server::start().await;
+    server.ingest_fhir(&note("n1", "p1", "A note.")).await;
+    for token in [tokens::for_patient("p2", "patient/*.rs"), tokens::with_roster(&["p2"])] {
+        let freshness = server.get(&token, "/v1/freshness").await.expect(200).json();
+        assert_eq!(freshness["index"], json!({"watermark": null, "newest_change": null, "lag_s": 0}));
+        let body = json!({"query": "note", "explain": true});
+        let found = server.post(&token, "/v1/search", &body).await.expect(200).json();
+        assert_eq!(found["plan"]["watermark"], Value::Null);
+    }
+}
