@@ -22,6 +22,8 @@ const BINARY: &str = env!("CARGO_BIN_EXE_anamnesis");
 const PASSAGES: usize = 150;
 const PEER_BATCH: usize = 8;
 const SEARCHES: usize = 300;
+/// An answer embeds every candidate sentence: far dearer than a search.
+const ANSWERS: usize = 30;
 const SERVER_WAIT: Duration = Duration::from_secs(900);
 
 fn main() -> Outcome<()> {
@@ -195,8 +197,10 @@ async fn search(work: &Path) -> Outcome<Value> {
     let field = |name: &str| server.ready[name].as_str().unwrap_or_default().to_owned();
     let (url, token, question, patient) = (field("url"), field("token"), field("question"), field("patient"));
     let client = reqwest::Client::new();
-    let floor = latencies(|| client.get(format!("{url}/health/live"))).await?;
-    println!("\nover HTTP, {SEARCHES} requests each, milliseconds (and ratio to the server's cheapest answer)");
+    let floor = latencies(SEARCHES, || client.get(format!("{url}/health/live"))).await?;
+    println!(
+        "\nover HTTP, {SEARCHES} searches and {ANSWERS} answers, milliseconds (and ratio to the server's cheapest answer)"
+    );
     println!("{:>28} {:>8} {:>8} {:>7}", "request", "p50", "p99", "ratio");
     let mut rows = serde_json::Map::new();
     let mut row = |name: &str, (p50, p99): (f64, f64)| {
@@ -208,20 +212,21 @@ async fn search(work: &Path) -> Outcome<Value> {
         for mode in ["keyword", "dense", "hybrid"] {
             let body = json!({ "query": question, "patient": patient, "mode": mode });
             let measured =
-                latencies(|| client.post(format!("{url}/v1/search")).bearer_auth(&token).json(&body)).await?;
+                latencies(SEARCHES, || client.post(format!("{url}/v1/search")).bearer_auth(&token).json(&body)).await?;
             row(&format!("search {scope} {mode}"), measured);
         }
     }
     let body = json!({ "question": question, "patient": patient });
-    let measured = latencies(|| client.post(format!("{url}/v1/answer")).bearer_auth(&token).json(&body)).await?;
+    let measured =
+        latencies(ANSWERS, || client.post(format!("{url}/v1/answer")).bearer_auth(&token).json(&body)).await?;
     row("answer patient", measured);
     Ok(Value::Object(rows))
 }
 
 /// p50 and p99 in milliseconds.
-async fn latencies(request: impl Fn() -> reqwest::RequestBuilder) -> Outcome<(f64, f64)> {
-    let mut taken = Vec::with_capacity(SEARCHES);
-    for _ in 0..SEARCHES {
+async fn latencies(times: usize, request: impl Fn() -> reqwest::RequestBuilder) -> Outcome<(f64, f64)> {
+    let mut taken = Vec::with_capacity(times);
+    for _ in 0..times {
         let started = Instant::now();
         request().send().await?.error_for_status()?.bytes().await?;
         taken.push(started.elapsed().as_secs_f64() * 1e3);
