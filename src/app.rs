@@ -13,7 +13,7 @@ use crate::adapters::inference::Embedder;
 use crate::adapters::jwks::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
-use crate::domain::{SourceDescription, SourceId, TenantId};
+use crate::domain::{Feed, SourceDescription, SourceId, TenantId};
 use crate::flows::{
     AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, OriginalFlow, ReindexFlow,
     ReplayFlow, RetrieveFlow,
@@ -134,11 +134,17 @@ fn describe(source: &SourceConfig) -> Result<SourceDescription, StartError> {
         warn_after_s: source.warn_after_s,
         error_after_s: source.error_after_s,
         mapping: source.mapping.as_deref().map(read_mapping).transpose()?,
+        feed: source.feed.as_ref().map(|feed| read_feed(&source.name, feed)).transpose()?.unwrap_or_default(),
     })
 }
 
+fn read_feed(source: &str, feed: &toml::Table) -> Result<Feed, StartError> {
+    let unusable = |error: toml::de::Error| StartError::Configuration(format!("feed of {source}: {}", error.message()));
+    feed.clone().try_into().map_err(unusable)
+}
+
 /// Reads a mapping file (TOML).
-pub fn read_mapping(path: &Path) -> Result<crate::domain::CrmMapping, StartError> {
+pub fn read_mapping(path: &Path) -> Result<crate::domain::Mapping, StartError> {
     let unusable = |why: String| StartError::Configuration(format!("mapping {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
     toml::from_str(&text).map_err(|error| unusable(error.to_string()))

@@ -110,6 +110,8 @@ pub struct SourceConfig {
     pub error_after_s: u64,
     /// A mapping file (TOML), relative to this file, for CRM rows.
     pub mapping: Option<PathBuf>,
+    /// How its records come in, beginning with `mode`; default: senders push.
+    pub feed: Option<toml::Table>,
 }
 
 fn primary_namespace() -> String {

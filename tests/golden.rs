@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anamnesis::domain::{
-    CrmMapping, Delivery, Format, Kind, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
+    Delivery, Feed, Format, Kind, Mapping, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
     Unreadable,
 };
 use anamnesis::stages::normalize::{Origin, normalize};
@@ -25,7 +25,8 @@ fn source() -> SourceDescription {
         patients: "north".into(),
         warn_after_s: 60,
         error_after_s: 600,
-        mapping: Some(CrmMapping {
+        feed: Feed::default(),
+        mapping: Some(Mapping {
             records: "/records".into(),
             key: "Id".into(),
             patient: text("Contact.Patient"),
@@ -48,12 +49,20 @@ fn format_of(path: &Path) -> Option<Format> {
         return None;
     }
     [
-        (".crm.json", Format::CrmJson),
+        (".crm.json", Format::MappedJson),
         (".json", Format::FhirJson),
         (".ndjson", Format::FhirNdjson),
         (".txt", Format::Text),
         (".md", Format::Markdown),
-        (".csv", Format::CrmCsv),
+        (".csv", Format::MappedCsv),
+        (".fhir.xml", Format::FhirXml),
+        (".cda.xml", Format::Cda),
+        (".hl7", Format::Hl7v2),
+        (".x12", Format::X12),
+        (".html", Format::Html),
+        (".rtf", Format::Rtf),
+        (".docx", Format::Docx),
+        (".pdf", Format::Pdf),
     ]
     .into_iter()
     .find(|(ending, _)| name.ends_with(ending))
@@ -87,6 +96,11 @@ fn normalized(path: &Path, format: Format) -> Value {
                         Outcome::Documents(documents) => {
                             json!({ "documents": documents.iter().map(shown).collect::<Vec<_>>() })
                         }
+                        Outcome::Changes(changes) => json!({
+                            "merges": changes.merges.iter().map(|merge| format!("{merge:?}")).collect::<Vec<_>>(),
+                            "removals": changes.removals.iter().map(|removal| format!("{removal:?}")).collect::<Vec<_>>(),
+                            "documents": changes.documents.iter().map(shown).collect::<Vec<_>>(),
+                        }),
                         Outcome::Removed { source_key } => json!({ "removed": source_key }),
                         Outcome::CarriesNothing { name } => json!({ "carries_nothing": name }),
                     };

@@ -13,7 +13,8 @@ use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
 use crate::app::App;
 use crate::config::{Config, one_day, one_week};
 use crate::domain::{
-    Account, CrmMapping, DocumentId, Filters, Format, Fusion, Kind, Mode, Query, SourceDescription, SourceId, TenantId,
+    Account, DocumentId, Feed, Filters, Format, Fusion, Kind, Mapping, Mode, Query, SourceDescription, SourceId,
+    TenantId,
 };
 use crate::stages::judge::{FigureMeans, Judgements};
 
@@ -123,7 +124,7 @@ async fn fill(app: &App, dir: &Path) -> Result<u64, Failure> {
     let mut total = Account::default();
     for batch in lines.chunks(DELIVERY) {
         let body = format!("[{}]", batch.iter().map(|line| with_title(line)).collect::<Result<Vec<_>, _>>()?.join(","));
-        app.ingest.accept_file(&upkeep, &tenant, &source, Format::CrmJson, None, body.into_bytes()).await?;
+        app.ingest.accept_file(&upkeep, &tenant, &source, Format::MappedJson, None, body.into_bytes()).await?;
         while let Some((_, account)) = app.ingest.read_next(&upkeep).await? {
             total.add(&account);
         }
@@ -154,7 +155,8 @@ fn description(name: &SourceId) -> SourceDescription {
         patients: "main".to_owned(),
         warn_after_s: one_day(),
         error_after_s: one_week(),
-        mapping: Some(CrmMapping {
+        feed: Feed::default(),
+        mapping: Some(Mapping {
             records: String::new(),
             key: "_id".to_owned(),
             patient: None,

@@ -47,12 +47,12 @@ fn walk(path: &Path, base: &Path, with_mapping: bool, found: &mut FoundFiles) ->
     let size = fs::metadata(path).map_err(|error| at(path, error))?.len();
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("").to_ascii_lowercase();
     let format = match extension.as_str() {
-        "json" if with_mapping => Format::CrmJson,
+        "json" if with_mapping => Format::MappedJson,
         "json" => Format::FhirJson,
         "ndjson" | "jsonl" => Format::FhirNdjson,
         "txt" => Format::Text,
         "md" => Format::Markdown,
-        "csv" if with_mapping => Format::CrmCsv,
+        "csv" if with_mapping => Format::MappedCsv,
         _ => {
             *found.ignored.entry(extension).or_default() += 1;
             return Ok(());

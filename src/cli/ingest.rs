@@ -11,7 +11,7 @@ use crate::access::Upkeep;
 use crate::adapters::index::IndexError;
 use crate::app::{App, StartError, read_mapping};
 use crate::config::{Config, one_day, one_week};
-use crate::domain::{Account, ReceiptId, SourceDescription, SourceId, TenantId};
+use crate::domain::{Account, Feed, ReceiptId, SourceDescription, SourceId, TenantId};
 
 /// The account as it is written to `--report`.
 #[derive(Debug, Serialize)]
@@ -78,6 +78,7 @@ async fn declare(app: &App, tenant: &TenantId, options: &IngestOptions) -> Resul
             patients: options.patients.clone(),
             warn_after_s: one_day(),
             error_after_s: one_week(),
+            feed: Feed::default(),
             mapping: None,
         });
         app.store

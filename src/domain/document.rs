@@ -34,11 +34,13 @@ pub enum Kind {
     /// CRM case or task.
     Task,
     Claim,
+    /// Insurance: who covers whom, and what a payer said about it.
+    Coverage,
     Other,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Note,
         Kind::Report,
         Kind::Patient,
@@ -54,6 +56,7 @@ impl Kind {
         Kind::Contact,
         Kind::Task,
         Kind::Claim,
+        Kind::Coverage,
         Kind::Other,
     ];
 
@@ -74,6 +77,7 @@ impl Kind {
             Kind::Contact => "contact",
             Kind::Task => "task",
             Kind::Claim => "claim",
+            Kind::Coverage => "coverage",
             Kind::Other => "other",
         }
     }
@@ -178,6 +182,8 @@ pub struct Document {
     /// Normalized, readable text: UTF-8, `\n` line ends, no trailing white space.
     pub text: String,
     pub sections: Vec<Section>,
+    /// Where each page begins in `text`, for documents that have pages; else empty.
+    pub pages: Vec<usize>,
     /// Each points at the line of `text` it is cited by.
     pub facts: Vec<Fact>,
 }

@@ -19,10 +19,11 @@ pub enum FactKind {
     Appointment,
     Contact,
     Claim,
+    Coverage,
 }
 
 impl FactKind {
-    pub const ALL: [FactKind; 12] = [
+    pub const ALL: [FactKind; 13] = [
         Self::Demographic,
         Self::Encounter,
         Self::Condition,
@@ -35,6 +36,7 @@ impl FactKind {
         Self::Appointment,
         Self::Contact,
         Self::Claim,
+        Self::Coverage,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -51,6 +53,7 @@ impl FactKind {
             Self::Appointment => "appointment",
             Self::Contact => "contact",
             Self::Claim => "claim",
+            Self::Coverage => "coverage",
         }
     }
 

@@ -5,11 +5,15 @@ mod chunk;
 mod context;
 mod document;
 mod fact;
+mod feed;
+mod format;
 mod freshness;
 mod ids;
 mod job;
+mod mapping;
 mod query;
 mod record;
+mod source;
 mod time;
 
 pub use answer::{Abstention, Answer, AnswerStatus, Citation, Sentence};
@@ -19,12 +23,19 @@ pub use document::{
     Confidentiality, ContentHash, Document, DocumentKey, DocumentStatus, Kind, Labels, StoredDocument, Times,
 };
 pub use fact::{Fact, FactKind, FactValue, StoredFact};
+pub use feed::{
+    BulkFeed, Feed, FhirCredentials, FilesFeed, MllpFeed, PollFeed, SecretName, SubscriptionFeed, WebhookFeed,
+    WebhookSignature,
+};
+pub use format::Format;
 pub use freshness::{FeedFreshness, Freshness, FreshnessStatus, IndexFreshness};
 pub use ids::{DocumentId, JobId, PatientId, QuarantineId, ReceiptId, SourceId, TenantId};
 pub use job::{Job, JobState, ReindexTarget};
+pub use mapping::Mapping;
 pub use query::{Explanation, Filters, Fusion, Hit, Mode, Passage, Query, QueryError, SideRank};
 pub use record::{
-    Account, CrmMapping, Delivery, Finding, Format, Normalized, Outcome, QuarantineReason, RawRecord, RecordAction,
-    Severity, SourceDescription, Unreadable,
+    Account, Changes, Delivery, Finding, Normalized, Outcome, PatientMerge, QuarantineReason, RawRecord, RecordAction,
+    Removal, Severity, Unreadable,
 };
+pub use source::SourceDescription;
 pub use time::Timestamp;

@@ -6,87 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Kind, ReceiptId, SourceId, TenantId, Timestamp};
-
-/// How the bytes of a delivery are to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// One FHIR R4 resource or Bundle.
-    FhirJson,
-    /// One FHIR R4 resource a line.
-    FhirNdjson,
-    /// A plain-text note, with optional front matter.
-    Text,
-    /// A markdown note, with optional front matter.
-    Markdown,
-    /// CRM rows, read by the source's mapping.
-    CrmCsv,
-    /// A JSON array (or an object that holds one) of CRM objects, read by the source's mapping.
-    CrmJson,
-}
-
-impl Format {
-    pub const ALL: [Format; 6] =
-        [Self::FhirJson, Self::FhirNdjson, Self::Text, Self::Markdown, Self::CrmCsv, Self::CrmJson];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FhirJson => "fhir_json",
-            Self::FhirNdjson => "fhir_ndjson",
-            Self::Text => "text",
-            Self::Markdown => "markdown",
-            Self::CrmCsv => "crm_csv",
-            Self::CrmJson => "crm_json",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == text)
-    }
-}
-
-/// A feed as its owner declared it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SourceDescription {
-    pub name: SourceId,
-    /// Whose patient ids these are: sources with one namespace mean the same people by the same id.
-    pub patients: String,
-    pub warn_after_s: u64,
-    pub error_after_s: u64,
-    /// How CRM rows become documents; needed for CSV and CRM JSON only.
-    pub mapping: Option<CrmMapping>,
-}
-
-/// Declares how one row (CSV) or object (JSON) becomes a document, so that a new CRM needs no code.
-///
-/// Templates name fields in braces: `"{channel} call: {subject}"`. A line whose fields are all empty is left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CrmMapping {
-    /// JSON pointer to the array of objects; empty when the body is the array.
-    #[serde(default)]
-    pub records: String,
-    /// Field with the row's own key; required in every row.
-    pub key: String,
-    /// Field with the patient's id in the source's patient namespace.
-    pub patient: Option<String>,
-    pub kind: Kind,
-    /// FHIR type that scopes are checked against: `Communication`, `Task`, `Appointment`.
-    pub resource_type: String,
-    pub title: String,
-    /// Templates, one text line each.
-    pub lines: Vec<String>,
-    pub author: Option<String>,
-    /// Field with the time the content was true.
-    pub effective: Option<String>,
-    /// Field with the time the CRM last changed the row; newer rows replace older ones.
-    pub source_time: Option<String>,
-    /// Field with the row's status word.
-    pub status: Option<String>,
-    /// Field that, when it reads `true`, `1` or `yes`, says the row was deleted.
-    pub deleted: Option<String>,
-}
+use super::{Document, Format, PatientId, ReceiptId, SourceId, TenantId, Timestamp};
 
 /// What was sent at once: a body or a file, landed verbatim before it is acknowledged.
 #[derive(Clone)]
@@ -147,8 +67,43 @@ pub enum Outcome {
     Documents(Vec<Document>),
     /// The source took the record back.
     Removed { source_key: String },
+    /// A message that does several things at once; at least one.
+    Changes(Changes),
     /// Recognised, and holds nothing to search or cite: `Organization`, `empty Bundle`.
     CarriesNothing { name: String },
+}
+
+/// Several effects of one record, applied in this order: merges, removals, documents.
+///
+/// The keys of its documents are independent: none is a part of another.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Changes {
+    pub merges: Vec<PatientMerge>,
+    pub removals: Vec<Removal>,
+    pub documents: Vec<Document>,
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        self.merges.is_empty() && self.removals.is_empty() && self.documents.is_empty()
+    }
+}
+
+/// A record that its source took back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    pub source_key: String,
+    /// When the source removed it: what it wrote before, and what comes late, stays removed.
+    pub at: Option<Timestamp>,
+}
+
+/// Two records of one person: all that is known of `merged` belongs to `survivor` from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatientMerge {
+    pub merged: PatientId,
+    pub survivor: PatientId,
+    /// When the source merged them; of two that contradict each other the later one holds.
+    pub at: Option<Timestamp>,
 }
 
 /// A record that can't be read: why, in words that hold nothing of the record itself.
@@ -182,12 +137,27 @@ pub enum QuarantineReason {
     UnreadableAttachment,
     /// The source has no mapping, or the mapping names a field that the row lacks.
     Unmapped,
+    MalformedXml,
+    /// XML, but neither a CDA document nor FHIR.
+    NotCda,
+    /// No segment `MSH` to begin with, or segments that can't be told apart.
+    MalformedHl7,
+    /// No envelope, or one whose separators can't be told.
+    MalformedX12,
+    /// A message or transaction of a kind that is not read.
+    UnsupportedMessage,
+    /// A PDF, RTF or DOCX that is damaged or locked.
+    UnreadableFile,
+    /// Pictures of text only: somebody has to transcribe it first.
+    NoTextLayer,
+    /// Beyond what is read of one record: unpacked size, depth, number of parts.
+    TooLarge,
     /// A defect of ours: the reader broke off on this record. It can be read again once that is mended.
     ReaderFailed,
 }
 
 impl QuarantineReason {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 18] = [
         Self::MalformedJson,
         Self::MalformedCsv,
         Self::InvalidUtf8,
@@ -197,6 +167,14 @@ impl QuarantineReason {
         Self::EmptyNote,
         Self::UnreadableAttachment,
         Self::Unmapped,
+        Self::MalformedXml,
+        Self::NotCda,
+        Self::MalformedHl7,
+        Self::MalformedX12,
+        Self::UnsupportedMessage,
+        Self::UnreadableFile,
+        Self::NoTextLayer,
+        Self::TooLarge,
         Self::ReaderFailed,
     ];
 
@@ -211,6 +189,14 @@ impl QuarantineReason {
             Self::EmptyNote => "empty_note",
             Self::UnreadableAttachment => "unreadable_attachment",
             Self::Unmapped => "unmapped",
+            Self::MalformedXml => "malformed_xml",
+            Self::NotCda => "not_cda",
+            Self::MalformedHl7 => "malformed_hl7",
+            Self::MalformedX12 => "malformed_x12",
+            Self::UnsupportedMessage => "unsupported_message",
+            Self::UnreadableFile => "unreadable_file",
+            Self::NoTextLayer => "no_text_layer",
+            Self::TooLarge => "too_large",
             Self::ReaderFailed => "reader_failed",
         }
     }
@@ -250,7 +236,14 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Account {
     pub records: u64,
+    /// Versions stored: `added` and `changed`.
     pub documents: u64,
+    /// Documents that were not held before.
+    #[serde(default)]
+    pub added: u64,
+    /// Documents that replaced an earlier version.
+    #[serde(default)]
+    pub changed: u64,
     pub facts: u64,
     /// Records whose content we already held, or that were older than what we hold.
     pub unchanged: u64,
@@ -278,6 +271,8 @@ impl Account {
     pub fn add(&mut self, other: &Account) {
         self.records += other.records;
         self.documents += other.documents;
+        self.added += other.added;
+        self.changed += other.changed;
         self.facts += other.facts;
         self.unchanged += other.unchanged;
         self.removed += other.removed;

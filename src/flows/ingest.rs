@@ -72,7 +72,7 @@ impl IngestFlow {
         bytes: Vec<u8>,
     ) -> Result<ReceiptId, IngestError> {
         let description = self.store.source(tenant, source).await?.ok_or(IngestError::UnknownSource)?;
-        if matches!(format, Format::CrmCsv | Format::CrmJson) && description.mapping.is_none() {
+        if matches!(format, Format::MappedCsv | Format::MappedJson) && description.mapping.is_none() {
             return Err(IngestError::NoMapping);
         }
         if bytes.is_empty() {

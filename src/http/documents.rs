@@ -139,11 +139,12 @@ async fn record(
 
 fn content_type(format: Format) -> &'static str {
     match format {
-        Format::FhirJson | Format::FhirNdjson => "application/fhir+json",
-        Format::CrmJson => "application/json",
-        Format::CrmCsv => "text/csv; charset=utf-8",
-        Format::Text => "text/plain; charset=utf-8",
-        Format::Markdown => "text/markdown; charset=utf-8",
+        // One line of it, one object of it.
+        Format::FhirNdjson => Format::FhirJson.media_type(),
+        Format::MappedJson => "application/json",
+        // A sender's page is shown as it was written, never run.
+        Format::Html => Format::Text.media_type(),
+        other => other.media_type(),
     }
 }
 

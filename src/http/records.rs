@@ -116,22 +116,12 @@ pub async fn read_receipt(app: Data<App>, access: Access, id: Path<String>) -> R
 }
 
 fn format(request: &HttpRequest) -> Result<Format, Problem> {
-    let unsupported = || {
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type").detail(
-            "send FHIR JSON or NDJSON, text/plain, text/markdown, text/csv or application/vnd.anamnesis.crm+json",
-        )
-    };
-    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
-    let essence = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/fhir+json" | "application/json" | "application/json+fhir" => Ok(Format::FhirJson),
-        "application/fhir+ndjson" | "application/ndjson" | "application/x-ndjson" => Ok(Format::FhirNdjson),
-        "text/plain" => Ok(Format::Text),
-        "text/markdown" => Ok(Format::Markdown),
-        "text/csv" => Ok(Format::CrmCsv),
-        "application/vnd.anamnesis.crm+json" => Ok(Format::CrmJson),
-        _ => Err(unsupported()),
-    }
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    header.and_then(Format::of_media_type).ok_or_else(|| {
+        let known: Vec<&str> = Format::ALL.iter().map(|format| format.media_type()).collect();
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            .detail(format!("send one of {}", known.join(", ")))
+    })
 }
 
 /// Reads at most `limit` bytes; a body that says it is longer is refused unread.

@@ -3,6 +3,7 @@
 //! The database is the only input: each loop looks for work when it is woken, and every half second in case
 //! another process left some. Run twice, or after a crash, it ends alike.
 
+mod feeds;
 mod runner;
 
 pub use runner::{Background, run_reindex_job};

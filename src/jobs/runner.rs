@@ -30,7 +30,8 @@ impl Background {
             tokio::spawn(reading(app.clone(), stopped.clone())),
             tokio::spawn(indexing(app.clone(), stopped.clone())),
             tokio::spawn(jobs(app.clone(), stopped.clone())),
-            tokio::spawn(refreshing_keys(app.clone(), stopped)),
+            tokio::spawn(refreshing_keys(app.clone(), stopped.clone())),
+            tokio::spawn(super::feeds::feeds(app.clone(), stopped)),
         ];
         Self { stop, tasks }
     }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anamnesis::domain::{
-    Delivery, DocumentId, DocumentStatus, Format, Outcome, PatientId, ReceiptId, SourceDescription, SourceId, TenantId,
-    Timestamp,
+    Delivery, DocumentId, DocumentStatus, Feed, Format, Outcome, PatientId, ReceiptId, SourceDescription, SourceId,
+    TenantId, Timestamp,
 };
 use anamnesis::stages::normalize::{Origin, normalize};
 use anamnesis::stages::split::{Piece as SplitPiece, split};
@@ -191,6 +191,7 @@ pub fn expected(pieces: &[Piece], source: &str) -> BTreeMap<DocumentId, Expected
         patients: "main".to_owned(),
         warn_after_s: 60,
         error_after_s: 600,
+        feed: Feed::default(),
         mapping: None,
     };
     pieces.iter().flat_map(|piece| documents_of(piece, &description)).collect()

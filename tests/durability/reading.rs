@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anamnesis::access::Upkeep;
 use anamnesis::adapters::store::{NormalizedDelivery, Store, StoreError};
-use anamnesis::domain::{Format, SourceDescription, SourceId, TenantId};
+use anamnesis::domain::{Feed, Format, SourceDescription, SourceId, TenantId};
 use anamnesis::flows::IngestFlow;
 use anamnesis::telemetry::Metrics;
 use tempfile::TempDir;
@@ -26,6 +26,7 @@ async fn land(store: &Store, flow: &IngestFlow, deliveries: usize) {
         patients: "main".to_owned(),
         warn_after_s: 60,
         error_after_s: 600,
+        feed: Feed::default(),
         mapping: None,
     };
     store.declare_source(&tenant, &description).await.unwrap();

@@ -67,6 +67,7 @@ fn source(name: &str) -> SourceConfig {
         patients: "main".to_owned(),
         warn_after_s: 3_600,
         error_after_s: 7_200,
+        feed: None,
         mapping: None,
     }
 }

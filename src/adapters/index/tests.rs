@@ -56,6 +56,7 @@ fn put(tenant: &str, id: &str, version: u32, patient: &str, text: &str, vector: 
         status: DocumentStatus::Current,
         text: text.to_owned(),
         sections: Vec::new(),
+        pages: Vec::new(),
         facts: Vec::new(),
     };
     let stored = StoredDocument {

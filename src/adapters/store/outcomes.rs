@@ -9,7 +9,7 @@ use super::sqlite::{Engine, WriteTransaction};
 use super::{QuarantineItem, ReceiptState, Store, StoreError, rows, take_numbers};
 use crate::access::Upkeep;
 use crate::domain::{
-    Account, Delivery, Document, DocumentId, DocumentStatus, FactValue, Finding, Format, Normalized, Outcome,
+    Account, Changes, Delivery, Document, DocumentId, DocumentStatus, FactValue, Finding, Format, Normalized, Outcome,
     QuarantineId, Timestamp, Unreadable,
 };
 
@@ -190,6 +190,7 @@ impl<'a> Writing<'a> {
                 self.withdraw(origin, source_key, &BTreeSet::new()).await?;
                 Some(DocumentId::derive(&origin.delivery.source, source_key))
             }
+            Outcome::Changes(changes) => self.changes(origin, changes).await?,
             Outcome::CarriesNothing { name } => {
                 *self.account.carrying_nothing.entry(name.clone()).or_default() += 1;
                 None
@@ -198,18 +199,46 @@ impl<'a> Writing<'a> {
         self.findings(origin, found.as_ref(), &normalized.findings).await
     }
 
+    /// Several effects of one record; returns the first document's id.
+    async fn changes(&mut self, origin: &Origin<'_>, changes: &Changes) -> Result<Option<DocumentId>, StoreError> {
+        let before = (self.account.documents, self.last_change);
+        for removal in &changes.removals {
+            self.withdraw(origin, &removal.source_key, &BTreeSet::new()).await?;
+        }
+        for document in &changes.documents {
+            let disposition = self.document(origin, document).await?;
+            self.count(disposition, document);
+        }
+        match (self.account.documents, self.last_change) {
+            after if after == before => self.account.unchanged += 1,
+            _ if changes.documents.is_empty() => self.account.removed += 1,
+            _ => self.account.stored += 1,
+        }
+        let first = changes.documents.first();
+        Ok(first.map(|document| DocumentId::derive(&origin.delivery.source, &document.source_key)))
+    }
+
+    fn count(&mut self, disposition: Disposition, document: &Document) {
+        let counted = match disposition {
+            Disposition::Added => &mut self.account.added,
+            Disposition::Replaced => &mut self.account.changed,
+            Disposition::Unchanged | Disposition::Stale => return,
+        };
+        *counted += 1;
+        self.account.documents += 1;
+        self.account.facts += document.facts.len() as u64;
+    }
+
     /// Stores the documents of one record; returns the first one's id.
     async fn documents(&mut self, origin: &Origin<'_>, documents: &[Document]) -> Result<DocumentId, StoreError> {
         let (mut brought, mut stale) = (false, false);
         let mut keys = BTreeSet::new();
         for document in documents {
             keys.insert(document.source_key.clone());
-            match self.document(origin, document).await? {
-                Disposition::Added | Disposition::Replaced => {
-                    brought = true;
-                    self.account.documents += 1;
-                    self.account.facts += document.facts.len() as u64;
-                }
+            let disposition = self.document(origin, document).await?;
+            self.count(disposition, document);
+            match disposition {
+                Disposition::Added | Disposition::Replaced => brought = true,
                 Disposition::Stale => stale = true,
                 Disposition::Unchanged => {}
             }
@@ -277,9 +306,9 @@ impl<'a> Writing<'a> {
     async fn insert_tombstone(&mut self, origin: &Origin<'_>, member: &Latest) -> Result<(), StoreError> {
         const BURY: &str = "INSERT INTO document (tenant, id, version, is_latest, source, source_key, source_version, \
             kind, resource_type, patient, encounter, title, author, effective_at, source_time, received_at, \
-            confidentiality, sensitivity, status, text, sections, content_hash, receipt, ordinal) \
+            confidentiality, sensitivity, status, text, sections, pages, content_hash, receipt, ordinal) \
             SELECT tenant, id, version + 1, 1, source, source_key, source_version, kind, resource_type, patient, encounter, '', \
-            NULL, effective_at, source_time, $1, confidentiality, sensitivity, 'deleted', '', '[]', '', $2, $3 \
+            NULL, effective_at, source_time, $1, confidentiality, sensitivity, 'deleted', '', '[]', '[]', '', $2, $3 \
             FROM document WHERE tenant = $4 AND id = $5 AND version = $6";
         let tenant = origin.delivery.tenant.as_str();
         let id = DocumentId::derive(&origin.delivery.source, &member.source_key);
@@ -304,9 +333,9 @@ impl<'a> Writing<'a> {
     ) -> Result<(), StoreError> {
         const INSERT: &str = "INSERT INTO document (tenant, id, version, is_latest, source, source_key, \
             source_version, kind, resource_type, patient, encounter, title, author, effective_at, source_time, \
-            received_at, confidentiality, sensitivity, status, text, sections, content_hash, receipt, ordinal) \
+            received_at, confidentiality, sensitivity, status, text, sections, pages, content_hash, receipt, ordinal) \
             VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-            $21, $22, $23)";
+            $21, $22, $23, $24)";
         let sections = serde_json::to_string(&document.sections).expect("plain values always serialize");
         sqlx::query(INSERT)
             .bind(origin.delivery.tenant.as_str())
@@ -329,6 +358,7 @@ impl<'a> Writing<'a> {
             .bind(document.status.as_str())
             .bind(&document.text)
             .bind(sections)
+            .bind(serde_json::to_string(&document.pages).expect("numbers always serialize"))
             .bind(document.content_hash().0)
             .bind(origin.delivery.receipt.as_str())
             .bind(i64::from(origin.ordinal))

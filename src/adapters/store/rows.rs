@@ -30,6 +30,7 @@ pub struct DocumentRow {
     pub status: String,
     pub text: String,
     pub sections: String,
+    pub pages: String,
     pub content_hash: String,
     pub receipt: String,
     pub ordinal: i64,
@@ -73,6 +74,7 @@ impl TryFrom<DocumentRow> for StoredDocument {
             status: DocumentStatus::parse(&row.status).ok_or(StoreError::Corrupt { what: "document status" })?,
             text: row.text,
             sections: serde_json::from_str(&row.sections).map_err(|_| StoreError::Corrupt { what: "section list" })?,
+            pages: serde_json::from_str(&row.pages).map_err(|_| StoreError::Corrupt { what: "page list" })?,
             facts: Vec::new(),
         };
         Ok(StoredDocument {

@@ -7,25 +7,28 @@ use crate::access::{Access, Permit, Upkeep};
 use crate::domain::{FeedFreshness, SourceDescription, SourceId, TenantId, Timestamp};
 
 #[derive(FromRow)]
-struct SourceRow {
+pub(super) struct SourceRow {
     name: String,
     patients: String,
     warn_after_s: i64,
     error_after_s: i64,
     mapping: Option<String>,
+    feed: Option<String>,
     last_received_at: Option<i64>,
     newest_source_time: Option<i64>,
 }
 
 impl SourceRow {
-    fn description(&self) -> Result<SourceDescription, StoreError> {
+    pub(super) fn description(&self) -> Result<SourceDescription, StoreError> {
         let mapping = self.mapping.as_deref().map(serde_json::from_str).transpose();
+        let feed = self.feed.as_deref().map(serde_json::from_str).transpose();
         Ok(SourceDescription {
             name: SourceId::new(self.name.clone()),
             patients: self.patients.clone(),
             warn_after_s: rows::number(self.warn_after_s, "warn_after_s")?,
             error_after_s: rows::number(self.error_after_s, "error_after_s")?,
             mapping: mapping.map_err(|_| StoreError::Corrupt { what: "mapping" })?,
+            feed: feed.map_err(|_| StoreError::Corrupt { what: "feed" })?.unwrap_or_default(),
         })
     }
 
@@ -45,15 +48,16 @@ impl SourceRow {
     }
 }
 
-const ALL: &str = "SELECT name, patients, warn_after_s, error_after_s, mapping, last_received_at, newest_source_time \
+const ALL: &str = "SELECT name, patients, warn_after_s, error_after_s, mapping, feed, last_received_at, newest_source_time \
     FROM source WHERE tenant = $1 ORDER BY name";
 
 impl Store {
     /// Declares a source, or changes what was declared; what was received stays.
     pub async fn declare_source(&self, tenant: &TenantId, description: &SourceDescription) -> Result<(), StoreError> {
-        const DECLARE: &str = "INSERT INTO source (tenant, name, patients, warn_after_s, error_after_s, mapping) \
-            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, name) DO UPDATE SET patients = excluded.patients, \
-            warn_after_s = excluded.warn_after_s, error_after_s = excluded.error_after_s, mapping = excluded.mapping";
+        const DECLARE: &str = "INSERT INTO source (tenant, name, patients, warn_after_s, error_after_s, mapping, feed) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, name) DO UPDATE SET patients = excluded.patients, \
+            warn_after_s = excluded.warn_after_s, error_after_s = excluded.error_after_s, mapping = excluded.mapping, \
+            feed = excluded.feed";
         let mapping = description.mapping.as_ref().map(serde_json::to_string).transpose();
         let mut transaction = self.begin_write().await?;
         sqlx::query(DECLARE)
@@ -63,6 +67,7 @@ impl Store {
             .bind(i64::try_from(description.warn_after_s).unwrap_or(i64::MAX))
             .bind(i64::try_from(description.error_after_s).unwrap_or(i64::MAX))
             .bind(mapping.map_err(|_| StoreError::Corrupt { what: "mapping" })?)
+            .bind(serde_json::to_string(&description.feed).map_err(|_| StoreError::Corrupt { what: "feed" })?)
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
@@ -76,7 +81,7 @@ impl Store {
 
     /// What is declared for a source that records come in for; holds no patient data.
     pub async fn source(&self, tenant: &TenantId, name: &SourceId) -> Result<Option<SourceDescription>, StoreError> {
-        const ONE: &str = "SELECT name, patients, warn_after_s, error_after_s, mapping, last_received_at, \
+        const ONE: &str = "SELECT name, patients, warn_after_s, error_after_s, mapping, feed, last_received_at, \
             newest_source_time FROM source WHERE tenant = $1 AND name = $2";
         let row: Option<SourceRow> =
             sqlx::query_as(ONE).bind(tenant.as_str()).bind(name.as_str()).fetch_optional(&self.reader).await?;

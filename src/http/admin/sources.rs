@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::access::{Access, Operation};
 use crate::app::App;
-use crate::domain::{CrmMapping, Kind, SourceDescription, SourceId};
+use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId};
 use crate::http::problem::Problem;
 use crate::http::request::Reply;
 
@@ -24,6 +24,9 @@ pub struct SourceBody {
     error_after_s: u64,
     /// How CRM rows become documents.
     mapping: Option<MappingBody>,
+    /// How its records come in, beginning with `mode`; senders push when it is left out.
+    #[schema(value_type = Object)]
+    feed: Option<serde_json::Value>,
 }
 
 /// Templates name fields in braces: `"{channel} call: {subject}"`.
@@ -109,13 +112,18 @@ impl SourceBody {
             warn_after_s: self.warn_after_s,
             error_after_s: self.error_after_s,
             mapping: self.mapping.map(MappingBody::describe).transpose()?,
+            feed: self.feed.map(read_feed).transpose()?.unwrap_or_default(),
         })
     }
 }
 
+fn read_feed(feed: serde_json::Value) -> Result<Feed, Problem> {
+    serde_json::from_value(feed).map_err(|error| Problem::bad_request("feed_invalid").detail(error.to_string()))
+}
+
 impl MappingBody {
-    fn describe(self) -> Result<CrmMapping, Problem> {
-        Ok(CrmMapping {
+    fn describe(self) -> Result<Mapping, Problem> {
+        Ok(Mapping {
             records: self.records,
             key: self.key,
             patient: self.patient,
@@ -140,12 +148,13 @@ impl From<SourceDescription> for SourceBody {
             warn_after_s: description.warn_after_s,
             error_after_s: description.error_after_s,
             mapping: description.mapping.map(MappingBody::from),
+            feed: serde_json::to_value(&description.feed).ok(),
         }
     }
 }
 
-impl From<CrmMapping> for MappingBody {
-    fn from(mapping: CrmMapping) -> Self {
+impl From<Mapping> for MappingBody {
+    fn from(mapping: Mapping) -> Self {
         Self {
             records: mapping.records,
             key: mapping.key,

@@ -46,6 +46,7 @@ fn document(id: &str, text: &str) -> Document {
         status: DocumentStatus::Current,
         text: text.to_owned(),
         sections: Vec::new(),
+        pages: Vec::new(),
         facts: Vec::new(),
     }
 }

@@ -6,11 +6,11 @@
 mod charset;
 mod checks;
 mod codes;
-pub(super) mod crm;
 mod fhir;
 mod html;
 pub(super) mod json;
 mod lines;
+pub(super) mod mapped;
 mod note;
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,9 @@ pub(super) mod tidy;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Format, Normalized, Outcome, RawRecord, RecordAction, SourceDescription, Timestamp, Unreadable};
+use crate::domain::{
+    Format, Normalized, Outcome, QuarantineReason, RawRecord, RecordAction, SourceDescription, Timestamp, Unreadable,
+};
 
 /// Where a record came from, as far as its content depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +43,9 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
     match origin.format {
         Format::FhirJson | Format::FhirNdjson => fhir::normalize(record, &source.patients),
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
-        Format::CrmCsv => crm::normalize_row(&record.bytes, source),
-        Format::CrmJson => crm::normalize_object(&record.bytes, source),
+        Format::MappedCsv => mapped::normalize_row(&record.bytes, source),
+        Format::MappedJson => mapped::normalize_object(&record.bytes, source),
+        _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }
 

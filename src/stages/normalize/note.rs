@@ -58,6 +58,7 @@ pub(super) fn normalize(bytes: &[u8], name: Option<&str>, namespace: &str) -> Re
         labels: matter.labels(&mut findings),
         status: matter.status(&mut findings),
         sections: sections::detect(&text),
+        pages: Vec::new(),
         text,
         facts: Vec::new(),
     };
@@ -86,6 +87,7 @@ fn resource_type(kind: Kind) -> &'static str {
         Kind::Contact => "Communication",
         Kind::Task => "Task",
         Kind::Claim => "Claim",
+        Kind::Coverage => "Coverage",
     }
 }
 

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::{Origin, normalize};
 use crate::domain::{
-    CrmMapping, Delivery, Document, Format, Kind, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
+    Delivery, Document, Feed, Format, Kind, Mapping, Outcome, ReceiptId, SourceDescription, SourceId, TenantId,
+    Timestamp,
 };
 use crate::stages::split::{Piece, split};
 
@@ -29,7 +30,8 @@ fn source() -> SourceDescription {
         patients: "main".into(),
         warn_after_s: 60,
         error_after_s: 120,
-        mapping: Some(CrmMapping {
+        feed: Feed::default(),
+        mapping: Some(Mapping {
             records: "/records".into(),
             key: "Id".into(),
             patient: None,
@@ -90,6 +92,15 @@ fn run_from(source: &SourceDescription, format: Format, bytes: Vec<u8>, tally: &
                         assert!(!documents.is_empty());
                         tally.with_documents += 1;
                         for document in documents {
+                            check(&document);
+                            *tally.documents.entry(document.resource_type).or_default() += 1;
+                            tally.facts += document.facts.len();
+                        }
+                    }
+                    Outcome::Changes(changes) => {
+                        assert!(!changes.is_empty());
+                        tally.with_documents += 1;
+                        for document in changes.documents {
                             check(&document);
                             *tally.documents.entry(document.resource_type).or_default() += 1;
                             tally.facts += document.facts.len();
@@ -218,7 +229,7 @@ fn crm_exports_are_read_by_their_mapping_alone() {
     let Some(cases) = shared("crm-salesforce-carehome/standard") else { return };
     let Some(appointments) = shared("scheduling-medscheduler") else { return };
     let mapping = source().mapping.unwrap();
-    let cases_mapping = CrmMapping {
+    let cases_mapping = Mapping {
         key: "Id".into(),
         patient: Some("ContactId".into()),
         kind: Kind::Task,
@@ -228,7 +239,7 @@ fn crm_exports_are_read_by_their_mapping_alone() {
         status: Some("Status".into()),
         ..mapping.clone()
     };
-    let appointments_mapping = CrmMapping {
+    let appointments_mapping = Mapping {
         key: "appointment_id".into(),
         patient: Some("patient_id".into()),
         kind: Kind::Appointment,
@@ -241,9 +252,9 @@ fn crm_exports_are_read_by_their_mapping_alone() {
     };
     let mut tally = Tally::default();
     let source = SourceDescription { mapping: Some(cases_mapping), ..source() };
-    run_from(&source, Format::CrmJson, std::fs::read(cases.join("Case.json")).unwrap(), &mut tally);
+    run_from(&source, Format::MappedJson, std::fs::read(cases.join("Case.json")).unwrap(), &mut tally);
     let source = SourceDescription { mapping: Some(appointments_mapping), ..source };
-    run_from(&source, Format::CrmCsv, std::fs::read(appointments.join("appointments.csv")).unwrap(), &mut tally);
+    run_from(&source, Format::MappedCsv, std::fs::read(appointments.join("appointments.csv")).unwrap(), &mut tally);
     eprintln!("CRM: {tally:#?}");
     let expected = BTreeMap::from([("Appointment".to_owned(), 371), ("Task".to_owned(), 3)]);
     assert_eq!((tally.documents, tally.unreadable), (expected, BTreeMap::new()));

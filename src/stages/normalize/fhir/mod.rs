@@ -192,6 +192,7 @@ impl Envelope {
             labels: self.labels.clone(),
             status: self.status,
             sections: if titled { sections::detect(&content.text) } else { Vec::new() },
+            pages: Vec::new(),
             text: content.text,
             facts: content.facts,
         }

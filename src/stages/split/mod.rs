@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::domain::{CrmMapping, Delivery, Format, QuarantineReason, RawRecord, RecordAction, Unreadable};
+use crate::domain::{Delivery, Format, Mapping, QuarantineReason, RawRecord, RecordAction, Unreadable};
 
-use super::normalize::{crm, json};
+use crate::stages::normalize::{json, mapped};
 
 /// Bundles within Bundles, as deep as they are taken apart.
 const MAX_BUNDLE_DEPTH: usize = 8;
@@ -29,15 +29,23 @@ pub enum Piece {
 }
 
 /// Every record of a delivery, in order; ordinals count from 0 and are the same however often it is split.
-pub fn split(delivery: &Delivery, mapping: Option<&CrmMapping>) -> Vec<Piece> {
+pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
     let mut pieces = Pieces::default();
     let bytes = delivery.bytes.as_slice();
     match delivery.format {
         Format::FhirJson => fhir(bytes, None, &mut pieces),
         Format::FhirNdjson => lines(bytes, &mut pieces),
-        Format::Text | Format::Markdown => pieces.put(bytes, None, &Links::default()),
-        Format::CrmCsv => rows(bytes, &mut pieces),
-        Format::CrmJson => objects(bytes, mapping, &mut pieces),
+        Format::Text
+        | Format::Markdown
+        | Format::Html
+        | Format::Pdf
+        | Format::Rtf
+        | Format::Docx
+        | Format::Cda
+        | Format::FhirXml => pieces.put(bytes, None, &Links::default()),
+        Format::Hl7v2 | Format::X12 => pieces.put(bytes, None, &Links::default()),
+        Format::MappedCsv => rows(bytes, &mut pieces),
+        Format::MappedJson => objects(bytes, mapping, &mut pieces),
     }
     pieces.pieces
 }
@@ -281,7 +289,7 @@ fn lines(bytes: &[u8], pieces: &mut Pieces) {
 fn rows(bytes: &[u8], pieces: &mut Pieces) {
     let content = without_mark(bytes);
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(crm::delimiter(content))
+        .delimiter(mapped::delimiter(content))
         .has_headers(false)
         .flexible(true)
         .from_reader(content);
@@ -333,7 +341,7 @@ fn slice(content: &[u8], start: u64, end: u64) -> &[u8] {
     without_line_end(row.get(blank..).unwrap_or_default())
 }
 
-fn objects(bytes: &[u8], mapping: Option<&CrmMapping>, pieces: &mut Pieces) {
+fn objects(bytes: &[u8], mapping: Option<&Mapping>, pieces: &mut Pieces) {
     let content = without_mark(bytes);
     let masked = masked(content);
     let root = match serde_json::from_str::<&RawValue>(&masked) {
@@ -457,7 +465,7 @@ mod tests {
 
     #[test]
     fn a_row_keeps_quoted_line_ends_and_has_its_header() {
-        let pieces = pieces(Format::CrmCsv, b"\xef\xbb\xbfid,text\r\n1,\"a\nb\"\r\n2\r\n3,c");
+        let pieces = pieces(Format::MappedCsv, b"\xef\xbb\xbfid,text\r\n1,\"a\nb\"\r\n2\r\n3,c");
         assert_eq!(record(&pieces[0]).bytes, b"id,text\n1,\"a\nb\"");
         assert_eq!(reason(&pieces[1]), QuarantineReason::MalformedCsv);
         assert_eq!(record(&pieces[2]).bytes, b"id,text\n3,c");
@@ -465,7 +473,7 @@ mod tests {
 
     #[test]
     fn crm_objects_without_a_mapping_wait_whole() {
-        let pieces = pieces(Format::CrmJson, b"[{},{}]");
+        let pieces = pieces(Format::MappedJson, b"[{},{}]");
         assert_eq!((pieces.len(), reason(&pieces[0])), (1, QuarantineReason::Unmapped));
     }
 }

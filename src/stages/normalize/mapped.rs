@@ -3,7 +3,7 @@
 //! A row is read together with its header: its record holds the header's line and the row's own.
 
 use crate::domain::{
-    CrmMapping, Document, DocumentStatus, Fact, FactKind, Finding, Kind, Labels, Normalized, Outcome, PatientId,
+    Document, DocumentStatus, Fact, FactKind, Finding, Kind, Labels, Mapping, Normalized, Outcome, PatientId,
     QuarantineReason, Severity, SourceDescription, Span, Times, Timestamp, Unreadable,
 };
 use crate::stages::sections;
@@ -149,7 +149,7 @@ impl Row<'_> {
     fn document(
         &self,
         key: String,
-        mapping: &CrmMapping,
+        mapping: &Mapping,
         namespace: &str,
         findings: &mut Vec<Finding>,
     ) -> Result<Document, Unreadable> {
@@ -182,6 +182,7 @@ impl Row<'_> {
                 _ => DocumentStatus::Current,
             },
             sections: if mapping.kind == Kind::Note { sections::detect(&text) } else { Vec::new() },
+            pages: Vec::new(),
             title,
             text,
             facts,
@@ -216,6 +217,7 @@ fn fact(kind: Kind, title: &str, text: &str, status: Option<&str>, effective: Op
         Kind::Contact => FactKind::Contact,
         Kind::Appointment => FactKind::Appointment,
         Kind::Claim => FactKind::Claim,
+        Kind::Coverage => FactKind::Coverage,
         Kind::Encounter => FactKind::Encounter,
         Kind::Problem => FactKind::Condition,
         Kind::Medication => FactKind::Medication,
@@ -243,7 +245,7 @@ fn fact(kind: Kind, title: &str, text: &str, status: Option<&str>, effective: Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::SourceId;
+    use crate::domain::{Feed, SourceId};
 
     fn source() -> SourceDescription {
         SourceDescription {
@@ -251,7 +253,8 @@ mod tests {
             patients: "main".into(),
             warn_after_s: 60,
             error_after_s: 120,
-            mapping: Some(CrmMapping {
+            feed: Feed::default(),
+            mapping: Some(Mapping {
                 records: String::new(),
                 key: "id".into(),
                 patient: Some("contact.patient".into()),

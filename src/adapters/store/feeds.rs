@@ -1,0 +1,142 @@
+//! Feeds that we run ourselves: which there are, what each remembers, how its last run went.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::FromRow;
+
+use super::sources::SourceRow;
+use super::{Store, StoreError};
+use crate::access::{Permit, Upkeep};
+use crate::domain::{Feed, SourceDescription, SourceId, TenantId, Timestamp};
+
+/// How a feed's last run went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedRun {
+    pub source: SourceId,
+    pub started_at: Timestamp,
+    /// `None` while it runs.
+    pub ended_at: Option<Timestamp>,
+    /// Deliveries landed by that run.
+    pub landed: u64,
+    /// Why it failed, in words that hold nothing of a record.
+    pub error: Option<String>,
+    /// Failures in a row, this one included.
+    pub failures: u64,
+}
+
+#[derive(FromRow)]
+struct RunRow {
+    source: String,
+    started_at: i64,
+    ended_at: Option<i64>,
+    landed: i64,
+    error: Option<String>,
+    failures: i64,
+}
+
+#[derive(FromRow)]
+struct TenantSourceRow {
+    tenant: String,
+    #[sqlx(flatten)]
+    source: SourceRow,
+}
+
+impl Store {
+    /// Every declared source that doesn't just wait for senders, of every tenant.
+    pub async fn running_feeds(&self, _upkeep: &Upkeep) -> Result<Vec<(TenantId, SourceDescription)>, StoreError> {
+        const ALL: &str = "SELECT * FROM source WHERE feed IS NOT NULL ORDER BY tenant, name";
+        let rows: Vec<TenantSourceRow> = sqlx::query_as(ALL).fetch_all(&self.reader).await?;
+        let described = rows.into_iter().map(|row| Ok((TenantId::new(row.tenant), row.source.description()?)));
+        let mut described = described.collect::<Result<Vec<_>, StoreError>>()?;
+        described.retain(|(_, source)| source.feed != Feed::Push);
+        Ok(described)
+    }
+
+    /// What a feed kept under `name`; `None` before the first time.
+    pub async fn feed_state<T: DeserializeOwned>(
+        &self,
+        _upkeep: &Upkeep,
+        tenant: &TenantId,
+        source: &SourceId,
+        name: &str,
+    ) -> Result<Option<T>, StoreError> {
+        const STATE: &str = "SELECT state FROM feed_state WHERE tenant = $1 AND source = $2 AND name = $3";
+        let text: Option<String> = sqlx::query_scalar(STATE)
+            .bind(tenant.as_str())
+            .bind(source.as_str())
+            .bind(name)
+            .fetch_optional(&self.reader)
+            .await?;
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| StoreError::Corrupt { what: "feed state" })
+    }
+
+    /// Keeps what a feed must remember. Only for what has landed: a state that runs ahead of the records loses them.
+    pub async fn keep_feed_state<T: Serialize + Sync>(
+        &self,
+        _upkeep: &Upkeep,
+        tenant: &TenantId,
+        source: &SourceId,
+        name: &str,
+        state: &T,
+    ) -> Result<(), StoreError> {
+        const KEEP: &str = "INSERT INTO feed_state (tenant, source, name, state, updated_at) \
+            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, source, name) \
+            DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at";
+        let state = serde_json::to_string(state).map_err(|_| StoreError::Corrupt { what: "feed state" })?;
+        let mut transaction = self.begin_write().await?;
+        sqlx::query(KEEP)
+            .bind(tenant.as_str())
+            .bind(source.as_str())
+            .bind(name)
+            .bind(state)
+            .bind(Timestamp::now().as_micros())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes how a run goes; of each feed the last one is kept.
+    pub async fn note_feed_run(&self, _upkeep: &Upkeep, tenant: &TenantId, run: &FeedRun) -> Result<(), StoreError> {
+        const NOTE: &str = "INSERT INTO feed_run (tenant, source, started_at, ended_at, landed, error, failures) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, source) DO UPDATE SET \
+            started_at = excluded.started_at, ended_at = excluded.ended_at, landed = excluded.landed, \
+            error = excluded.error, failures = excluded.failures";
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut transaction = self.begin_write().await?;
+        sqlx::query(NOTE)
+            .bind(tenant.as_str())
+            .bind(run.source.as_str())
+            .bind(run.started_at.as_micros())
+            .bind(run.ended_at.map(Timestamp::as_micros))
+            .bind(count(run.landed))
+            .bind(run.error.as_deref())
+            .bind(count(run.failures))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// How the last run of each feed of the tenant went, by source.
+    pub async fn feed_runs(&self, permit: &Permit) -> Result<Vec<FeedRun>, StoreError> {
+        const RUNS: &str = "SELECT source, started_at, ended_at, landed, error, failures FROM feed_run \
+            WHERE tenant = $1 ORDER BY source";
+        let rows: Vec<RunRow> = sqlx::query_as(RUNS).bind(permit.tenant().as_str()).fetch_all(&self.reader).await?;
+        Ok(rows.into_iter().map(FeedRun::from).collect())
+    }
+}
+
+impl From<RunRow> for FeedRun {
+    fn from(row: RunRow) -> Self {
+        let count = |number: i64| u64::try_from(number).unwrap_or_default();
+        Self {
+            source: SourceId::new(row.source),
+            started_at: Timestamp::from_micros(row.started_at),
+            ended_at: row.ended_at.map(Timestamp::from_micros),
+            landed: count(row.landed),
+            error: row.error,
+            failures: count(row.failures),
+        }
+    }
+}
