@@ -116,12 +116,13 @@ fn answer_settings(config: &Config) -> ground::Settings {
 async fn declare_sources(store: &Store, config: &Config) -> Result<(), StartError> {
     let tenant = TenantId::new(&*config.tenant);
     for source in &config.sources {
-        store.declare_source(&tenant, &describe(source)?).await?;
+        store.declare_source(&tenant, &describe_source(source)?).await?;
     }
     Ok(())
 }
 
-fn describe(source: &SourceConfig) -> Result<SourceDescription, StartError> {
+/// A source as the configuration declares it; reads its mapping file.
+pub fn describe_source(source: &SourceConfig) -> Result<SourceDescription, StartError> {
     let name = SourceId::parse(&source.name).ok_or_else(|| {
         StartError::Configuration(format!(
             "source name {} has other than lower-case letters, digits, dashes",

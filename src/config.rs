@@ -33,6 +33,8 @@ pub struct Config {
     pub operations_listen: SocketAddr,
     /// The tenant of the sources declared here and of the command line. `ANAMNESIS_TENANT`; default `main`.
     pub tenant: String,
+    /// Folders of this machine that feeds may take files from; default none, so that no feed may.
+    pub file_roots: Vec<PathBuf>,
     /// Largest body taken, in bytes; default 64 MiB.
     pub max_body_bytes: usize,
     /// `ANAMNESIS_LOG`; default `info`.
@@ -114,6 +116,29 @@ pub struct SourceConfig {
     pub feed: Option<toml::Table>,
 }
 
+#[derive(Deserialize)]
+struct SourcesFile {
+    #[serde(default)]
+    sources: Vec<SourceConfig>,
+}
+
+impl SourceConfig {
+    /// The `[[sources]]` of a file; other settings in it are not looked at.
+    pub fn read_all(path: &Path) -> Result<Vec<Self>, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+        let file: SourcesFile = toml::from_str(&text)
+            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut sources = file.sources;
+        sources
+            .iter_mut()
+            .filter_map(|source| source.mapping.as_mut())
+            .for_each(|mapping| *mapping = folder.join(&*mapping));
+        Ok(sources)
+    }
+}
+
 fn primary_namespace() -> String {
     "main".to_owned()
 }
@@ -136,6 +161,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             operations_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             tenant: "main".to_owned(),
+            file_roots: Vec::new(),
             max_body_bytes: 64 * 1024 * 1024,
             log: "info".to_owned(),
             log_format: "text".to_owned(),
@@ -193,6 +219,7 @@ impl Config {
         resolve(&mut self.data_dir);
         resolve(&mut self.model_dir);
         self.model_manifest.iter_mut().for_each(resolve);
+        self.file_roots.iter_mut().for_each(resolve);
         self.development_key_file.iter_mut().for_each(resolve);
         self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()).for_each(resolve);
         self.sources.iter_mut().filter_map(|source| source.mapping.as_mut()).for_each(resolve);

@@ -33,6 +33,9 @@ pub enum Command {
     /// Model weights
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Declared feeds
+    #[command(subcommand)]
+    Sources(SourcesCommand),
     /// Mint a token of the development key
     Token(TokenOptions),
     /// Print the OpenAPI document
@@ -122,6 +125,14 @@ pub enum ModelsCommand {
     /// Obtain the model's weights and verify them
     Pull,
     /// Show the model and whether its weights are here
+    List,
+}
+
+#[derive(Subcommand)]
+pub enum SourcesCommand {
+    /// Declare the `[[sources]]` of a TOML file, or change what was declared
+    Declare { file: PathBuf },
+    /// Show what is declared and how each feed fares
     List,
 }
 

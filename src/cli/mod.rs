@@ -11,6 +11,7 @@ mod models;
 mod progress;
 mod reindex;
 mod serve;
+mod sources;
 mod token;
 
 use std::process::ExitCode;
@@ -80,6 +81,7 @@ async fn dispatch(command: Command, config: Config) -> Done {
         Command::Reindex(options) => reindex::run(config, options).await,
         Command::Eval(options) => eval::run(config, options).await,
         Command::Models(command) => models::run(config, command).await,
+        Command::Sources(command) => sources::run(config, command).await,
         Command::Token(options) => token::run(config, options),
         Command::Openapi => {
             println!("{}", http::openapi_document().to_pretty_json()?);

@@ -75,7 +75,20 @@ impl Store {
     }
 
     pub async fn sources(&self, permit: &Permit) -> Result<Vec<SourceDescription>, StoreError> {
-        let rows: Vec<SourceRow> = sqlx::query_as(ALL).bind(permit.tenant().as_str()).fetch_all(&self.reader).await?;
+        self.sources_of(permit.tenant()).await
+    }
+
+    /// The same, for the command line.
+    pub async fn sources_for_upkeep(
+        &self,
+        _upkeep: &Upkeep,
+        tenant: &TenantId,
+    ) -> Result<Vec<SourceDescription>, StoreError> {
+        self.sources_of(tenant).await
+    }
+
+    async fn sources_of(&self, tenant: &TenantId) -> Result<Vec<SourceDescription>, StoreError> {
+        let rows: Vec<SourceRow> = sqlx::query_as(ALL).bind(tenant.as_str()).fetch_all(&self.reader).await?;
         rows.iter().map(SourceRow::description).collect()
     }
 

@@ -1,0 +1,80 @@
+//! Listens for HL7 messages, as long as the source is declared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::asking::{Asking, FeedError};
+use crate::adapters::sources::mllp::{Arrived, Limits, Listener, TlsFiles};
+use crate::app::App;
+use crate::domain::{MllpFeed, SecretName, SourceDescription, TenantId};
+
+/// A feed that can't listen tries again after this long.
+const AGAIN: Duration = Duration::from_secs(5);
+const MESSAGE_TIME: Duration = Duration::from_secs(60);
+const UNANSWERED_BYTES: usize = 128 * 1024 * 1024;
+
+/// Where a listener is to be found, as it is kept for people.
+#[derive(Serialize)]
+struct Listening {
+    address: String,
+    tls: bool,
+}
+
+/// Until `stopped`.
+pub(super) async fn listen(
+    app: Data<App>,
+    tenant: TenantId,
+    description: SourceDescription,
+    feed: MllpFeed,
+    stopped: watch::Receiver<bool>,
+) {
+    let asking = Arc::new(Asking::new(app, tenant, description.name));
+    let run = async || serve(&asking, &feed, stopped.clone()).await;
+    asking.serve_until(AGAIN, stopped.clone(), run).await;
+}
+
+async fn serve(asking: &Arc<Asking>, feed: &MllpFeed, stopped: watch::Receiver<bool>) -> Result<(), FeedError> {
+    let tls = tls(asking, feed)?;
+    let limits = Limits {
+        connections: feed.max_connections.max(1),
+        message_bytes: feed.max_message_bytes,
+        unanswered_bytes: UNANSWERED_BYTES.max(feed.max_message_bytes),
+        message_time: MESSAGE_TIME,
+    };
+    let listener = Listener::bind(&feed.listen, tls.as_ref(), limits).await?;
+    let address = listener.address().map_err(|_| FeedError::Refused("the address can't be told"))?.to_string();
+    tracing::info!(source = %asking.source, %address, tls = tls.is_some(), "listening for HL7 messages");
+    asking.keep("listener", &Listening { address, tls: tls.is_some() }).await?;
+    let (asking, takes_tests) = (asking.clone(), feed.takes_tests);
+    let answer = move |arrived: Arrived| {
+        let asking = asking.clone();
+        async move { asking.message(takes_tests, arrived).await }
+    };
+    listener.run(answer, stopped).await;
+    Ok(())
+}
+
+impl Asking {
+    async fn message(&self, takes_tests: bool, arrived: Arrived) -> Option<Vec<Vec<u8>>> {
+        let received =
+            self.app.receive_message.run(&self.upkeep, &self.tenant, &self.source, takes_tests, arrived).await;
+        if received.is_landed {
+            self.has_landed();
+        }
+        Some(received.answers)
+    }
+}
+
+fn tls(asking: &Asking, feed: &MllpFeed) -> Result<Option<TlsFiles>, FeedError> {
+    let named = |name: &Option<SecretName>| name.as_ref().map(|name| asking.secret(name)).transpose();
+    let client_authority = named(&feed.client_authority)?;
+    match (named(&feed.certificate)?, named(&feed.private_key)?) {
+        (Some(certificate), Some(private_key)) => Ok(Some(TlsFiles { certificate, private_key, client_authority })),
+        (None, None) if client_authority.is_none() => Ok(None),
+        _ => Err(FeedError::Refused("TLS needs a certificate and a private key")),
+    }
+}
