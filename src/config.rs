@@ -110,7 +110,8 @@ pub struct SourceConfig {
     /// Seconds of silence after which it counts as stale; default one week.
     #[serde(default = "one_week")]
     pub error_after_s: u64,
-    /// A mapping file (TOML), relative to this file, for CRM rows.
+    /// How rows and objects become documents: a mapping file (TOML), relative to this file, or the name of a mapping
+    /// that comes with the program, which has no ending: `salesforce`.
     pub mapping: Option<PathBuf>,
     /// How its records come in, beginning with `mode`; default: senders push.
     pub feed: Option<toml::Table>,
@@ -199,7 +200,8 @@ impl Config {
         self.development_key_file.iter_mut().for_each(resolve);
         self.secrets_dir.iter_mut().for_each(resolve);
         self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()).for_each(resolve);
-        self.sources.iter_mut().filter_map(|source| source.mapping.as_mut()).for_each(resolve);
+        let mappings = self.sources.iter_mut().filter_map(|source| source.mapping.as_mut());
+        mappings.filter(|mapping| !is_bare_name(mapping)).for_each(resolve);
     }
 
     fn apply_variables(&mut self) -> Result<(), ConfigError> {
@@ -239,6 +241,10 @@ impl Config {
         let present = |secret: &Vec<u8>| !secret.is_empty();
         from_variable().filter(present).or_else(|| from_file().filter(present))
     }
+}
+
+fn is_bare_name(path: &Path) -> bool {
+    path.extension().is_none() && path.components().count() == 1
 }
 
 /// 1 to 64 letters, digits, `-` and `_`.

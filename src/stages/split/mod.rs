@@ -46,7 +46,7 @@ pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
         | Format::Cda
         | Format::FhirXml => pieces.put(bytes, None, &Links::default()),
         Format::Hl7v2 | Format::X12 => pieces.put(bytes, None, &Links::default()),
-        Format::MappedCsv => mapped::rows(bytes, &mut pieces),
+        Format::MappedCsv => mapped::rows(bytes, mapping, &mut pieces),
         Format::MappedJson => mapped::objects(bytes, mapping, &mut pieces),
     }
     pieces.pieces
