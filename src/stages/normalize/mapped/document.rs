@@ -285,8 +285,10 @@ fn stated(row: &Row<'_>, fact: &MappedFact, span: Span, page: &Page, frame: &Fra
     let system = if code.is_some() { row.line(fact.system.as_ref())? } else { None };
     let display = row.line(fact.display.as_ref())?.or_else(|| span.of(&page.text).map(tidy::line));
     let unit = row.line(fact.unit.as_ref())?;
+    let is_amount = unit.is_some() || fact.kind == FactKind::Observation;
     let value = row.line(fact.value.as_ref())?.map(|text| match text.parse::<f64>() {
-        Ok(value) if value.is_finite() => FactValue::Quantity { value, unit },
+        // A number without a unit is more often a name: a telephone's, a house's.
+        Ok(value) if value.is_finite() && is_amount => FactValue::Quantity { value, unit },
         _ => FactValue::Text(text),
     });
     let effective = row.line(fact.effective.as_ref().map(Value::template))?;
