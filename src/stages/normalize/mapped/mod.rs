@@ -97,3 +97,5 @@ mod tests;
 
 #[cfg(test)]
 mod data_tests;
+#[cfg(test)]
+mod fuzz_tests;

@@ -52,14 +52,22 @@ impl<'a> Row<'a> {
     pub fn fill(&self, template: &Template) -> Result<Filled, Unreadable> {
         let mut filled = Filled { text: String::new(), says_something: true, is_complete: true };
         let mut any_value = None;
+        let mut gapes = false;
         for part in template.parts() {
             match part {
-                Part::Text(text) => match self.number {
-                    Some(number) => filled.text.push_str(&text.replace('#', &number.to_string())),
-                    None => filled.text.push_str(text),
-                },
+                Part::Text(text) => {
+                    // What stood between an empty field and its neighbours would leave a gap.
+                    let gap = gapes && (filled.text.is_empty() || filled.text.ends_with(' '));
+                    let text = if gap { text.strip_prefix(' ').unwrap_or(text) } else { text };
+                    match self.number {
+                        Some(number) => filled.text.push_str(&text.replace('#', &number.to_string())),
+                        None => filled.text.push_str(text),
+                    }
+                    gapes = false;
+                }
                 Part::Field(placeholder) => {
                     let value = self.placeholder(placeholder)?;
+                    gapes = value.is_empty();
                     filled.is_complete &= !value.is_empty();
                     any_value = Some(any_value.unwrap_or(false) || !value.is_empty());
                     filled.text.push_str(&value);
