@@ -13,7 +13,7 @@ use crate::adapters::inference::Embedder;
 use crate::adapters::jwks::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
-use crate::domain::{Feed, SourceDescription, SourceId, TenantId};
+use crate::domain::{Feed, Mapping, SourceDescription, SourceId, TenantId, mapping};
 use crate::flows::{
     AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, OriginalFlow, ReindexFlow,
     ReplayFlow, RetrieveFlow,
@@ -144,11 +144,20 @@ fn read_feed(source: &str, feed: &toml::Table) -> Result<Feed, StartError> {
     feed.clone().try_into().map_err(unusable)
 }
 
-/// Reads a mapping file (TOML).
-pub fn read_mapping(path: &Path) -> Result<crate::domain::Mapping, StartError> {
-    let unusable = |why: String| StartError::Configuration(format!("mapping {}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+/// The shipped mapping of that name, else the one that the file (TOML) holds.
+pub fn read_mapping(name: &Path) -> Result<Mapping, StartError> {
+    if let Some(mapping) = name.to_str().and_then(shipped_mapping) {
+        return Ok(mapping);
+    }
+    let unusable = |why: String| StartError::Configuration(format!("mapping {}: {why}", name.display()));
+    let text = std::fs::read_to_string(name).map_err(|error| unusable(error.to_string()))?;
     toml::from_str(&text).map_err(|error| unusable(error.to_string()))
+}
+
+/// A mapping that comes with the program.
+pub fn shipped_mapping(name: &str) -> Option<Mapping> {
+    let text = mapping::shipped(name)?;
+    Some(toml::from_str(text).expect("a test reads every shipped mapping"))
 }
 
 /// No issuer and no development key: the verifier refuses every token.

@@ -7,8 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anamnesis::domain::{
-    Delivery, Feed, Format, Kind, Mapping, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
-    Unreadable,
+    Delivery, Feed, Format, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp, Unreadable,
 };
 use anamnesis::stages::normalize::{Origin, normalize};
 use anamnesis::stages::split::{Piece, split};
@@ -18,28 +17,28 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/normalize")
 }
 
+const MAPPING: &str = r#"
+    records = "/records"
+    key = "Id"
+    patient = "Contact.Patient"
+    kind = "contact"
+    resource_type = "Communication"
+    title = "{Channel}: {Subject}"
+    lines = ["{Channel} on {Day} about {Subject}", "Outcome: {Outcome}", "{Remark}"]
+    author = "Agent"
+    effective = "Day"
+    source_time = "Changed"
+    status = "Status"
+    deleted = "Gone""#;
+
 fn source() -> SourceDescription {
-    let text = |text: &str| Some(text.to_owned());
     SourceDescription {
         name: SourceId::new("golden"),
         patients: "north".into(),
         warn_after_s: 60,
         error_after_s: 600,
         feed: Feed::default(),
-        mapping: Some(Mapping {
-            records: "/records".into(),
-            key: "Id".into(),
-            patient: text("Contact.Patient"),
-            kind: Kind::Contact,
-            resource_type: "Communication".into(),
-            title: "{Channel}: {Subject}".into(),
-            lines: vec!["{Channel} on {Day} about {Subject}".into(), "Outcome: {Outcome}".into(), "{Remark}".into()],
-            author: text("Agent"),
-            effective: text("Day"),
-            source_time: text("Changed"),
-            status: text("Status"),
-            deleted: text("Gone"),
-        }),
+        mapping: Some(toml::from_str(MAPPING).unwrap()),
     }
 }
 

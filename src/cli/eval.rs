@@ -13,8 +13,7 @@ use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
 use crate::app::App;
 use crate::config::{Config, one_day, one_week};
 use crate::domain::{
-    Account, DocumentId, Feed, Filters, Format, Fusion, Kind, Mapping, Mode, Query, SourceDescription, SourceId,
-    TenantId,
+    Account, DocumentId, Feed, Filters, Format, Fusion, Mapping, Mode, Query, SourceDescription, SourceId, TenantId,
 };
 use crate::stages::judge::{FigureMeans, Judgements};
 
@@ -156,21 +155,19 @@ fn description(name: &SourceId) -> SourceDescription {
         warn_after_s: one_day(),
         error_after_s: one_week(),
         feed: Feed::default(),
-        mapping: Some(Mapping {
-            records: String::new(),
-            key: "_id".to_owned(),
-            patient: None,
-            kind: Kind::Other,
-            resource_type: "DocumentReference".to_owned(),
-            title: "{title}".to_owned(),
-            lines: vec!["{text}".to_owned()],
-            author: None,
-            effective: None,
-            source_time: None,
-            status: None,
-            deleted: None,
-        }),
+        mapping: Some(mapping()),
     }
+}
+
+/// A judged collection's documents have a title and a text.
+fn mapping() -> Mapping {
+    toml::from_str(
+        r#"key = "_id"
+        resource_type = "DocumentReference"
+        title = "{title}"
+        lines = ["{text}"]"#,
+    )
+    .expect("a constant")
 }
 
 async fn measure(

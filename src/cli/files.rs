@@ -52,7 +52,7 @@ fn walk(path: &Path, base: &Path, with_mapping: bool, found: &mut FoundFiles) ->
         "ndjson" | "jsonl" => Format::FhirNdjson,
         "txt" => Format::Text,
         "md" => Format::Markdown,
-        "csv" if with_mapping => Format::MappedCsv,
+        "csv" | "tsv" | "psv" | "rif" if with_mapping => Format::MappedCsv,
         _ => {
             *found.ignored.entry(extension).or_default() += 1;
             return Ok(());

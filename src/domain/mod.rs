@@ -10,7 +10,7 @@ mod format;
 mod freshness;
 mod ids;
 mod job;
-mod mapping;
+pub mod mapping;
 mod query;
 mod record;
 mod source;
@@ -31,7 +31,7 @@ pub use format::Format;
 pub use freshness::{FeedFreshness, Freshness, FreshnessStatus, IndexFreshness};
 pub use ids::{DocumentId, JobId, PatientId, QuarantineId, ReceiptId, SourceId, TenantId};
 pub use job::{Job, JobState, ReindexTarget};
-pub use mapping::Mapping;
+pub use mapping::{Mapping, UnusableMapping};
 pub use query::{Explanation, Filters, Fusion, Hit, Mode, Passage, Query, QueryError, SideRank};
 pub use record::{
     Account, Changes, Delivery, Finding, Normalized, Outcome, PatientMerge, QuarantineReason, RawRecord, RecordAction,

@@ -346,13 +346,14 @@ async fn settings_that_make_no_sense_are_refused() {
         ("new", json!({"warn_after_s": 3}), "source_invalid"),
         ("new", json!({"warn_after_s": -3}), "body_invalid"),
         ("new", json!({"unknown": 3}), "body_invalid"),
-        ("new", json!({"mapping": {"key": "id"}}), "body_invalid"),
+        ("new", json!({"mapping": {"key": "id"}}), "mapping_invalid"),
+        ("new", json!({"mapping": "no-such-mapping"}), "mapping_invalid"),
     ] {
         server.put(&admin, &format!("/v1/admin/sources/{name}"), &body(change)).await.problem(400, code);
     }
     let mut mapping = crate::builders::crm_source("id");
     mapping["mapping"]["kind"] = json!("rumour");
-    server.put(&admin, "/v1/admin/sources/new", &mapping).await.problem(400, "unknown_kind");
+    server.put(&admin, "/v1/admin/sources/new", &mapping).await.problem(400, "mapping_invalid");
     for target in [
         json!({"scope": "everything"}),
         json!({"scope": "all", "id": "x"}),

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::{Access, Operation};
-use crate::app::App;
-use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId};
+use crate::app::{App, shipped_mapping};
+use crate::domain::{Feed, Mapping, SourceDescription, SourceId};
 use crate::http::problem::Problem;
 use crate::http::request::Reply;
 
@@ -22,31 +22,12 @@ pub struct SourceBody {
     warn_after_s: u64,
     /// Seconds of silence after which it counts as stale.
     error_after_s: u64,
-    /// How CRM rows become documents.
-    mapping: Option<MappingBody>,
+    /// How rows and objects become documents: the name of a shipped mapping, or a mapping as an object.
+    #[schema(value_type = Object)]
+    mapping: Option<serde_json::Value>,
     /// How its records come in, beginning with `mode`; senders push when it is left out.
     #[schema(value_type = Object)]
     feed: Option<serde_json::Value>,
-}
-
-/// Templates name fields in braces: `"{channel} call: {subject}"`.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct MappingBody {
-    /// JSON pointer to the array of objects; empty when the body is the array.
-    #[serde(default)]
-    records: String,
-    key: String,
-    patient: Option<String>,
-    kind: String,
-    resource_type: String,
-    title: String,
-    lines: Vec<String>,
-    author: Option<String>,
-    effective: Option<String>,
-    source_time: Option<String>,
-    status: Option<String>,
-    deleted: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -111,33 +92,24 @@ impl SourceBody {
             patients: self.patients,
             warn_after_s: self.warn_after_s,
             error_after_s: self.error_after_s,
-            mapping: self.mapping.map(MappingBody::describe).transpose()?,
+            mapping: self.mapping.map(read_mapping).transpose()?,
             feed: self.feed.map(read_feed).transpose()?.unwrap_or_default(),
         })
     }
 }
 
-fn read_feed(feed: serde_json::Value) -> Result<Feed, Problem> {
-    serde_json::from_value(feed).map_err(|error| Problem::bad_request("feed_invalid").detail(error.to_string()))
+fn read_mapping(mapping: serde_json::Value) -> Result<Mapping, Problem> {
+    match mapping {
+        serde_json::Value::String(name) => shipped_mapping(&name).ok_or_else(|| {
+            Problem::bad_request("mapping_invalid").detail("no mapping of this name comes with the program")
+        }),
+        written => serde_json::from_value(written)
+            .map_err(|error| Problem::bad_request("mapping_invalid").detail(error.to_string())),
+    }
 }
 
-impl MappingBody {
-    fn describe(self) -> Result<Mapping, Problem> {
-        Ok(Mapping {
-            records: self.records,
-            key: self.key,
-            patient: self.patient,
-            kind: Kind::parse(&self.kind).ok_or_else(|| Problem::bad_request("unknown_kind"))?,
-            resource_type: self.resource_type,
-            title: self.title,
-            lines: self.lines,
-            author: self.author,
-            effective: self.effective,
-            source_time: self.source_time,
-            status: self.status,
-            deleted: self.deleted,
-        })
-    }
+fn read_feed(feed: serde_json::Value) -> Result<Feed, Problem> {
+    serde_json::from_value(feed).map_err(|error| Problem::bad_request("feed_invalid").detail(error.to_string()))
 }
 
 impl From<SourceDescription> for SourceBody {
@@ -147,27 +119,8 @@ impl From<SourceDescription> for SourceBody {
             patients: description.patients,
             warn_after_s: description.warn_after_s,
             error_after_s: description.error_after_s,
-            mapping: description.mapping.map(MappingBody::from),
+            mapping: description.mapping.and_then(|mapping| serde_json::to_value(mapping).ok()),
             feed: serde_json::to_value(&description.feed).ok(),
-        }
-    }
-}
-
-impl From<Mapping> for MappingBody {
-    fn from(mapping: Mapping) -> Self {
-        Self {
-            records: mapping.records,
-            key: mapping.key,
-            patient: mapping.patient,
-            kind: mapping.kind.as_str().to_owned(),
-            resource_type: mapping.resource_type,
-            title: mapping.title,
-            lines: mapping.lines,
-            author: mapping.author,
-            effective: mapping.effective,
-            source_time: mapping.source_time,
-            status: mapping.status,
-            deleted: mapping.deleted,
         }
     }
 }

@@ -43,8 +43,8 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
     match origin.format {
         Format::FhirJson | Format::FhirNdjson => fhir::normalize(record, &source.patients),
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
-        Format::MappedCsv => mapped::normalize_row(&record.bytes, source),
-        Format::MappedJson => mapped::normalize_object(&record.bytes, source),
+        Format::MappedCsv => mapped::normalize_row(&record.bytes, origin),
+        Format::MappedJson => mapped::normalize_object(&record.bytes, origin),
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }

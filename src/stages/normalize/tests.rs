@@ -7,8 +7,7 @@ use proptest::prelude::*;
 
 use super::{Origin, normalize};
 use crate::domain::{
-    Delivery, Document, Feed, Format, Kind, Mapping, Outcome, ReceiptId, SourceDescription, SourceId, TenantId,
-    Timestamp,
+    Delivery, Document, Feed, Format, Mapping, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
 };
 use crate::stages::split::{Piece, split};
 
@@ -24,6 +23,10 @@ struct Tally {
     findings: BTreeMap<String, usize>,
 }
 
+fn mapping(text: &str) -> Mapping {
+    toml::from_str(text).unwrap()
+}
+
 fn source() -> SourceDescription {
     SourceDescription {
         name: SourceId::new("feed"),
@@ -31,20 +34,14 @@ fn source() -> SourceDescription {
         warn_after_s: 60,
         error_after_s: 120,
         feed: Feed::default(),
-        mapping: Some(Mapping {
-            records: "/records".into(),
-            key: "Id".into(),
-            patient: None,
-            kind: Kind::Contact,
-            resource_type: "Communication".into(),
-            title: "{Name}".into(),
-            lines: vec!["{Name}".into()],
-            author: None,
-            effective: None,
-            source_time: None,
-            status: None,
-            deleted: None,
-        }),
+        mapping: Some(mapping(
+            r#"records = "/records"
+            key = "Id"
+            kind = "contact"
+            resource_type = "Communication"
+            title = "{Name}"
+            lines = ["{Name}"]"#,
+        )),
     }
 }
 
@@ -228,28 +225,26 @@ fn whole_notes_are_read_with_their_sections() {
 fn crm_exports_are_read_by_their_mapping_alone() {
     let Some(cases) = shared("crm-salesforce-carehome/standard") else { return };
     let Some(appointments) = shared("scheduling-medscheduler") else { return };
-    let mapping = source().mapping.unwrap();
-    let cases_mapping = Mapping {
-        key: "Id".into(),
-        patient: Some("ContactId".into()),
-        kind: Kind::Task,
-        resource_type: "Task".into(),
-        title: "Case {CaseNumber}".into(),
-        lines: vec!["{Subject}".into(), "{Description}".into()],
-        status: Some("Status".into()),
-        ..mapping.clone()
-    };
-    let appointments_mapping = Mapping {
-        key: "appointment_id".into(),
-        patient: Some("patient_id".into()),
-        kind: Kind::Appointment,
-        resource_type: "Appointment".into(),
-        title: "Appointment {appointment_date}".into(),
-        lines: vec!["Appointment on {appointment_date} at {start_time}: {status}".into()],
-        effective: Some("appointment_date".into()),
-        status: Some("status".into()),
-        ..mapping
-    };
+    let cases_mapping = mapping(
+        r#"records = "/records"
+        key = "Id"
+        patient = "ContactId"
+        kind = "task"
+        resource_type = "Task"
+        title = "Case {CaseNumber}"
+        lines = ["{Subject}", "{Description}"]
+        status = "Status""#,
+    );
+    let appointments_mapping = mapping(
+        r#"key = "appointment_id"
+        patient = "patient_id"
+        kind = "appointment"
+        resource_type = "Appointment"
+        title = "Appointment {appointment_date}"
+        lines = ["Appointment on {appointment_date} at {start_time}: {status}"]
+        effective = "appointment_date"
+        status = "status""#,
+    );
     let mut tally = Tally::default();
     let source = SourceDescription { mapping: Some(cases_mapping), ..source() };
     run_from(&source, Format::MappedJson, std::fs::read(cases.join("Case.json")).unwrap(), &mut tally);
