@@ -4,6 +4,7 @@
 //! [`Unreadable`], what can but shouldn't be trusted blindly carries a [`crate::domain::Finding`].
 
 mod attachments;
+mod cda;
 mod charset;
 mod checks;
 mod codes;
@@ -16,6 +17,7 @@ mod note;
 #[cfg(test)]
 mod tests;
 pub(super) mod tidy;
+pub(super) mod xml;
 
 use sha2::{Digest, Sha256};
 
@@ -46,6 +48,7 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
         Format::MappedCsv => mapped::normalize_row(&record.bytes, source),
         Format::MappedJson => mapped::normalize_object(&record.bytes, source),
+        Format::Cda => cda::normalize(record, &source.patients),
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }

@@ -13,7 +13,7 @@ mod document_reference;
 pub(super) mod elements;
 mod encounter;
 mod immunization;
-mod labels;
+pub(super) mod labels;
 mod medication;
 mod names;
 mod observation;
@@ -21,6 +21,7 @@ mod other;
 mod patient;
 mod procedure;
 mod references;
+pub(in crate::stages) mod xml;
 
 use crate::domain::{
     Document, DocumentStatus, Finding, Kind, Labels, Normalized, Outcome, PatientId, QuarantineReason, RawRecord,
