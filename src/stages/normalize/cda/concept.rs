@@ -36,6 +36,26 @@ pub(super) fn system_uri(oid: &str) -> String {
     known.unwrap_or_else(|| format!("urn:oid:{}", tidy::bounded(oid, 100)))
 }
 
+/// Codes that are so usual that senders leave their names out.
+const CALLED: [(&str, &str); 16] = [
+    ("72166-2", "Tobacco smoking status"),
+    ("11367-0", "History of tobacco use"),
+    ("76689-9", "Sex assigned at birth"),
+    ("8480-6", "Systolic blood pressure"),
+    ("8462-4", "Diastolic blood pressure"),
+    ("8302-2", "Height"),
+    ("29463-7", "Weight"),
+    ("3141-9", "Weight"),
+    ("8867-4", "Heart rate"),
+    ("8310-5", "Body temperature"),
+    ("9279-1", "Respiratory rate"),
+    ("39156-5", "Body mass index"),
+    ("2708-6", "Oxygen saturation"),
+    ("59408-5", "Oxygen saturation"),
+    ("4548-4", "Hemoglobin A1c"),
+    ("8287-5", "Head circumference"),
+];
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Code {
     pub system: Option<String>,
@@ -61,6 +81,8 @@ impl Concept {
         let translated = || translations().find_map(|one| one.attribute("displayName")).map(tidy::line);
         let direct = || Some(tidy::line(&own_text(element))).filter(|text| !text.is_empty());
         let display = short.or_else(named).or_else(translated).or(said).or_else(direct);
+        let usual = || codes.iter().find_map(|code| CALLED.iter().find(|(known, _)| *known == code.code));
+        let display = display.or_else(|| usual().map(|(_, name)| (*name).to_owned()));
         let display = display.or_else(|| codes.first().map(Code::words)).map(|words| tidy::bounded(&words, 300));
         let qualifiers: Vec<String> = element
             .all("qualifier")

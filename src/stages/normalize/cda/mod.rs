@@ -16,6 +16,8 @@ mod people;
 mod references;
 mod sections;
 mod table;
+#[cfg(test)]
+mod tests;
 mod time;
 mod unstructured;
 mod value;

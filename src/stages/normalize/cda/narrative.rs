@@ -57,6 +57,8 @@ pub(super) struct Writer<'t, 'r> {
     preformatted: usize,
     /// The last thing written was an element's end, not text.
     after_element: bool,
+    /// An inline element just began or ended: words on both sides of it are two.
+    boundary: bool,
     notes: Vec<Narrative<'t>>,
     notes_written: usize,
     blocks: usize,
@@ -72,6 +74,7 @@ impl<'t, 'r> Writer<'t, 'r> {
             marker: None,
             preformatted: 0,
             after_element: false,
+            boundary: false,
             notes: Vec::new(),
             notes_written: 0,
             blocks: 0,
@@ -150,7 +153,12 @@ impl<'t, 'r> Writer<'t, 'r> {
             self.line.push(' ');
         }
         self.after_element = false;
+        self.boundary = true;
+        let length = self.line.len();
         self.children(element);
+        // A lone letter may be the initial of the word that goes on behind it.
+        let mut added = self.line.get(length..).unwrap_or_default().trim().chars();
+        self.boundary = !(added.next().is_some_and(char::is_alphabetic) && added.next().is_none());
     }
 
     fn block(&mut self, element: Element<'t>) {
@@ -300,6 +308,7 @@ impl<'t, 'r> Writer<'t, 'r> {
             self.line.push(sign);
         }
         self.after_element = false;
+        self.boundary = false;
         self.children(element);
     }
 
@@ -331,8 +340,12 @@ impl<'t, 'r> Writer<'t, 'r> {
                 }
                 '\r' => {}
                 c => {
+                    if self.boundary && c.is_alphanumeric() && self.line.ends_with(char::is_alphanumeric) {
+                        self.line.push(' ');
+                    }
                     self.line.push(c);
                     self.after_element = false;
+                    self.boundary = false;
                 }
             }
         }
@@ -409,6 +422,20 @@ mod tests {
              <paragraph>One\n   two</paragraph><paragraph>H<sub>2</sub>O, 10<sup>9</sup></paragraph></text>",
         );
         assert_eq!(found, ["Seen today.", "Well.", "One two", "", "H_2O, 10^9"]);
+    }
+
+    #[test]
+    fn words_on_both_sides_of_a_tag_are_two() {
+        assert_eq!(
+            lines("<text><content>120/80</content>mm Hg <content>CBC</content>at ten</text>"),
+            ["120/80 mm Hg CBC at ten"]
+        );
+        assert_eq!(
+            lines(
+                "<text><content>H</content>emoglobin Onset<content>:</content> <content>a</content><content>b</content></text>"
+            ),
+            ["Hemoglobin Onset: a b"]
+        );
     }
 
     #[test]

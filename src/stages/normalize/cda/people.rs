@@ -10,9 +10,10 @@ pub(super) fn name(name: Element<'_>) -> Option<String> {
     if name.attribute("nullFlavor").is_some() && name.elements().next().is_none() {
         return None;
     }
+    let is_maiden = |part: &Element<'_>| part.name() == "family" && part.attribute("qualifier") == Some("BR");
+    let maiden_too = name.all("family").count() > 1;
     let parts = ["prefix", "given", "family", "suffix"];
-    let filled =
-        |part: &Element<'_>| part.attribute("nullFlavor").is_none() && part.attribute("qualifier") != Some("BR");
+    let filled = |part: &Element<'_>| part.attribute("nullFlavor").is_none() && !(maiden_too && is_maiden(part));
     let words = parts.iter().flat_map(|part| name.all(part)).filter(filled).map(plain).filter(|word| !word.is_empty());
     let words = words.collect::<Vec<_>>().join(" ");
     let words = if words.is_empty() { plain(name) } else { words };

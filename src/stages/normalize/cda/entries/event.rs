@@ -5,14 +5,16 @@ use crate::stages::normalize::tidy;
 use crate::stages::normalize::xml::Element;
 
 use super::super::concept::Concept;
-use super::super::people;
 use super::super::references::plain;
 use super::super::time::Period;
+use super::super::{kinds, people};
 use super::{
     Entry, Scene, allergy, anchors, any, aside, details, has_template, is_negated, is_planned, problem, related,
     stated, status,
 };
 
+/// SNOMED for an intervention as such.
+const INTERVENTION: &str = "362956003";
 /// Code systems whose codes only say what sort of act an element is.
 const STRUCTURE: [&str; 2] = ["2.16.840.1.113883.5.4", "2.16.840.1.113883.5.6"];
 
@@ -24,17 +26,47 @@ pub(super) fn act<'t>(element: Element<'t>, scene: &Scene<'_, 't>, outer: &Perio
     if has_template(element, &["80", "33", "34"]) {
         return diagnoses(element, scene, outer, found);
     }
-    if has_template(element, &["60", "61"]) {
+    if has_template(element, &["60", "61", "129"]) {
         return coverage(element, scene, found);
+    }
+    if has_template(element, &["136"]) {
+        return risk(element, scene, outer, found);
+    }
+    if has_template(element, &["122"]) {
+        return;
     }
     let own = Period::of(element, "effectiveTime");
     let period = if own.is_empty() { outer.clone() } else { own };
     if has_template(element, &["20", "64", "202"]) {
         found.extend(remark(element, scene));
-    } else if code.is_some_and(|code| !code.attribute("codeSystem").is_some_and(|system| STRUCTURE.contains(&system))) {
+    } else if code.is_some_and(|code| !is_frame(code)) {
         found.extend(done(element, scene, &period, "Procedure"));
     }
     related(element, scene, &period, found);
+}
+
+/// An act that only holds others together and is nothing done: named for its section or its sort.
+fn is_frame(code: Element<'_>) -> bool {
+    let names_section = |code: &str| code == INTERVENTION || kinds::section_name(code).is_some();
+    code.attribute("codeSystem").is_some_and(|system| STRUCTURE.contains(&system))
+        || code.attribute("code").is_none_or(names_section)
+}
+
+/// What a patient is at risk of is no problem that they have.
+fn risk<'t>(element: Element<'t>, scene: &Scene<'_, 't>, outer: &Period, found: &mut Vec<Entry<'t>>) {
+    let mut risks = Vec::new();
+    concern(element, scene, outer, &mut risks);
+    for mut entry in risks {
+        if let Some(statement) = entry.statement.as_mut().filter(|statement| statement.kind == FactKind::Condition) {
+            statement.kind = FactKind::Observation;
+            statement.display = format!("At risk of {}", statement.display);
+            statement.status = None;
+            entry.line =
+                entry.line.split_once(": ").map_or(entry.line.clone(), |(_, rest)| format!("At risk of: {rest}"));
+            entry.anchors.clear();
+        }
+        found.push(entry);
+    }
 }
 
 /// A problem or an allergy that is being tracked; its standing is the concern's.
@@ -46,6 +78,8 @@ fn concern<'t>(element: Element<'t>, scene: &Scene<'_, 't>, outer: &Period, foun
             found.extend(allergy::read(inner, Some(element), scene));
         } else if problem::is_one(inner, scene) {
             found.extend(problem::read(inner, Some(element), "problem", scene));
+        } else {
+            any(inner, scene, outer, found);
         }
     }
 }
@@ -121,6 +155,10 @@ pub(super) fn encounter<'t>(element: Element<'t>, scene: &Scene<'_, 't>, outer: 
     let concept = Concept::at(element, "code", scene.references);
     let own = Period::of(element, "effectiveTime");
     let period = if own.is_empty() { outer.clone() } else { own };
+    // A visit without a name or a time of its own merely says where something else took place.
+    if concept.display.is_none() && Period::of(element, "effectiveTime").is_empty() {
+        return related(element, scene, outer, found);
+    }
     let display = concept.display.clone().unwrap_or_else(|| "Visit".to_owned());
     let more = details([
         period.words(),

@@ -11,6 +11,10 @@ use super::super::value::{self, Value};
 use super::{Entry, Scene, anchors, has_template, is_negated, is_planned, related, stated, status};
 
 pub(super) fn read<'t>(element: Element<'t>, scene: &Scene<'_, 't>, outer: &Period, found: &mut Vec<Entry<'t>>) {
+    // Pictures and their frames have no words.
+    if matches!(element.attribute("classCode"), Some("DGIMG" | "ROIBND" | "ROIOVL")) {
+        return;
+    }
     let own = Period::of(element, "effectiveTime");
     let period = if own.is_empty() { outer.clone() } else { own };
     found.extend(entry(element, scene, &period));

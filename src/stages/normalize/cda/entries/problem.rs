@@ -8,15 +8,13 @@ use super::super::time::Period;
 use super::{Entry, Scene, anchors, aside, details, has_template, is_negated, stated, status, with_template};
 
 /// What an observation of a problem calls itself: problem, diagnosis, finding, symptom, complaint, condition.
-const PROBLEM_CODES: [&str; 12] = [
+const PROBLEM_CODES: [&str; 10] = [
     "55607006",
     "282291009",
     "404684003",
     "418799008",
     "409586006",
     "64572001",
-    "248536006",
-    "373930000",
     "75326-9",
     "29308-4",
     "75325-1",
