@@ -3,6 +3,8 @@
 //! Pure: the same record gives the same documents, whenever and however often. What can't be read is an
 //! [`Unreadable`], what can but shouldn't be trusted blindly carries a [`crate::domain::Finding`].
 
+mod attachments;
+mod cda;
 mod charset;
 mod checks;
 mod codes;
@@ -15,6 +17,7 @@ mod note;
 #[cfg(test)]
 mod tests;
 pub(super) mod tidy;
+pub(super) mod xml;
 
 use sha2::{Digest, Sha256};
 
@@ -45,6 +48,7 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
         Format::MappedCsv => mapped::normalize_row(&record.bytes, origin),
         Format::MappedJson => mapped::normalize_object(&record.bytes, origin),
+        Format::Cda => cda::normalize(record, &source.patients),
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::domain::{Document, Finding, Kind, QuarantineReason, Severity, Timestamp, Unreadable};
 
-use super::super::tidy;
+use super::super::{attachments, tidy};
 use super::elements::{concept, when};
-use super::{Content, Envelope, Resource, attachments};
+use super::{Content, Envelope, Resource};
 
 pub(super) fn documents(
     resource: &Resource<'_>,
@@ -19,7 +19,7 @@ pub(super) fn documents(
             hindrances.push((position, "missing".to_owned()));
             continue;
         };
-        match attachments::read(attachment) {
+        match attachments::read_json(attachment) {
             Ok(readable) => {
                 if readable.guessed_charset {
                     findings.push(finding("attachment_charset", position));

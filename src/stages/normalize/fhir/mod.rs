@@ -5,7 +5,6 @@
 
 mod allergy;
 mod appointment;
-mod attachments;
 mod care_plan;
 mod composition;
 mod condition;
@@ -22,6 +21,7 @@ mod other;
 mod patient;
 mod procedure;
 mod references;
+pub(in crate::stages) mod xml;
 
 use crate::domain::{
     Document, DocumentStatus, Finding, Kind, Labels, Normalized, Outcome, PatientId, QuarantineReason, RawRecord,
