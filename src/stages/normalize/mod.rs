@@ -12,6 +12,9 @@ pub(super) mod json;
 mod lines;
 pub(super) mod mapped;
 mod note;
+mod pdf;
+mod reading;
+mod rtf;
 #[cfg(test)]
 mod tests;
 pub(super) mod tidy;
