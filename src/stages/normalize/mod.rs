@@ -3,6 +3,7 @@
 //! Pure: the same record gives the same documents, whenever and however often. What can't be read is an
 //! [`Unreadable`], what can but shouldn't be trusted blindly carries a [`crate::domain::Finding`].
 
+mod attachments;
 mod charset;
 mod checks;
 mod codes;

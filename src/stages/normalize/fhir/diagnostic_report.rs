@@ -2,11 +2,12 @@
 
 use crate::domain::{FactKind, FactValue, Finding, Kind, Severity, Unreadable};
 
+use super::super::attachments;
 use super::super::json::Json;
 use super::super::lines::{Lines, Statement};
 use super::super::tidy;
 use super::elements::{coded, codes, concepts, when};
-use super::{Page, Resource, attachments, notes, status_words, subject_matter};
+use super::{Page, Resource, notes, status_words, subject_matter};
 
 /// One page: the coded lines first, every readable presented form below them.
 pub(super) fn render(resource: &Resource<'_>, findings: &mut Vec<Finding>) -> Result<Page, Unreadable> {

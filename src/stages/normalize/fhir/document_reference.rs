@@ -2,9 +2,9 @@
 
 use crate::domain::{Document, Finding, Kind, QuarantineReason, Severity, Timestamp, Unreadable};
 
-use super::super::tidy;
+use super::super::{attachments, tidy};
 use super::elements::{concept, when};
-use super::{Content, Envelope, Resource, attachments};
+use super::{Content, Envelope, Resource};
 
 pub(super) fn documents(
     resource: &Resource<'_>,

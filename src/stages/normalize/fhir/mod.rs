@@ -5,7 +5,6 @@
 
 mod allergy;
 mod appointment;
-mod attachments;
 mod care_plan;
 mod composition;
 mod condition;

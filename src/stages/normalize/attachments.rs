@@ -5,8 +5,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::GeneralPurposeConfig;
 use base64::engine::{DecodePaddingMode, GeneralPurpose};
 
-use super::super::json::Json;
-use super::super::{charset, html, tidy};
+use super::json::Json;
+use super::{charset, html, tidy};
 
 /// Senders forget padding, or wrap lines; both can be read without doubt.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
