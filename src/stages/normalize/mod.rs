@@ -7,8 +7,11 @@ mod attachments;
 mod charset;
 mod checks;
 mod codes;
+mod docx;
 mod fhir;
+mod file;
 mod html;
+mod html_page;
 pub(super) mod json;
 mod lines;
 pub(super) mod mapped;
@@ -47,6 +50,9 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
     match origin.format {
         Format::FhirJson | Format::FhirNdjson => fhir::normalize(record, &source.patients),
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
+        Format::Html | Format::Pdf | Format::Rtf | Format::Docx => {
+            file::normalize(&record.bytes, origin.format, origin.name, &source.patients)
+        }
         Format::MappedCsv => mapped::normalize_row(&record.bytes, source),
         Format::MappedJson => mapped::normalize_object(&record.bytes, source),
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),

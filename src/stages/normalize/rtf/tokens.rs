@@ -34,7 +34,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Leaves out `length` bytes that `\bin` announced.
-    pub fn skip(&mut self, length: usize) {
+    pub fn leave_out(&mut self, length: usize) {
         self.take(length);
     }
 
