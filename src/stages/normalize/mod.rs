@@ -8,12 +8,18 @@ mod cda;
 mod charset;
 mod checks;
 mod codes;
+mod docx;
 mod fhir;
+mod file;
 mod html;
+mod html_page;
 pub(super) mod json;
 mod lines;
 pub(super) mod mapped;
 mod note;
+mod pdf;
+mod reading;
+mod rtf;
 #[cfg(test)]
 mod tests;
 pub(super) mod tidy;
@@ -49,6 +55,9 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
         Format::MappedCsv => mapped::normalize_row(&record.bytes, origin),
         Format::MappedJson => mapped::normalize_object(&record.bytes, origin),
         Format::Cda => cda::normalize(record, &source.patients),
+        Format::Html | Format::Pdf | Format::Rtf | Format::Docx => {
+            file::normalize(&record.bytes, origin.format, origin.name, &source.patients)
+        }
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }
