@@ -42,6 +42,8 @@ pub struct Config {
     /// A file with at least 32 bytes of secret: accepts HS256 tokens that `anamnesis token` mints.
     /// For development only. `ANAMNESIS_DEVELOPMENT_KEY_FILE`; default none.
     pub development_key_file: Option<PathBuf>,
+    /// A folder with one file for each secret that a feed names. `ANAMNESIS_SECRETS_DIR`; default none.
+    pub secrets_dir: Option<PathBuf>,
     pub index: IndexConfig,
     pub answer: AnswerConfig,
     #[serde(rename = "issuer")]
@@ -140,6 +142,7 @@ impl Default for Config {
             log: "info".to_owned(),
             log_format: "text".to_owned(),
             development_key_file: None,
+            secrets_dir: None,
             index: IndexConfig::default(),
             answer: AnswerConfig::default(),
             issuers: Vec::new(),
@@ -194,6 +197,7 @@ impl Config {
         resolve(&mut self.model_dir);
         self.model_manifest.iter_mut().for_each(resolve);
         self.development_key_file.iter_mut().for_each(resolve);
+        self.secrets_dir.iter_mut().for_each(resolve);
         self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()).for_each(resolve);
         self.sources.iter_mut().filter_map(|source| source.mapping.as_mut()).for_each(resolve);
     }
@@ -207,6 +211,7 @@ impl Config {
         text_variable("ANAMNESIS_LOG", |value| self.log = value);
         text_variable("ANAMNESIS_LOG_FORMAT", |value| self.log_format = value);
         text_variable("ANAMNESIS_DEVELOPMENT_KEY_FILE", |value| self.development_key_file = Some(value.into()));
+        text_variable("ANAMNESIS_SECRETS_DIR", |value| self.secrets_dir = Some(value.into()));
         address_variable("ANAMNESIS_LISTEN", &mut self.listen)?;
         address_variable("ANAMNESIS_OPERATIONS_LISTEN", &mut self.operations_listen)
     }
@@ -218,6 +223,37 @@ impl Config {
     pub fn index_path(&self) -> PathBuf {
         self.data_dir.join("index")
     }
+
+    /// The secret of that name: the variable `ANAMNESIS_SECRET_<NAME>` (letters upper case, `-` as `_`), else the
+    /// file `<secrets_dir>/<name>` without its last line end.
+    ///
+    /// `None` when it is nowhere, empty, or the name has other than letters, digits, `-` and `_`, so that no name
+    /// that came in by the interface can reach another file or variable.
+    pub fn secret(&self, name: &str) -> Option<Vec<u8>> {
+        if !is_secret_name(name) {
+            return None;
+        }
+        let variable = format!("ANAMNESIS_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
+        let from_variable = || std::env::var(variable).ok().map(String::into_bytes);
+        let from_file = || std::fs::read(self.secrets_dir.as_ref()?.join(name)).ok().map(without_line_end);
+        let present = |secret: &Vec<u8>| !secret.is_empty();
+        from_variable().filter(present).or_else(|| from_file().filter(present))
+    }
+}
+
+/// 1 to 64 letters, digits, `-` and `_`.
+fn is_secret_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn without_line_end(mut secret: Vec<u8>) -> Vec<u8> {
+    if secret.last() == Some(&b'\n') {
+        secret.pop();
+    }
+    if secret.last() == Some(&b'\r') {
+        secret.pop();
+    }
+    secret
 }
 
 fn text_variable(name: &str, set: impl FnOnce(String)) {
@@ -232,4 +268,38 @@ fn address_variable(name: &'static str, address: &mut SocketAddr) -> Result<(), 
     let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty()) else { return Ok(()) };
     *address = value.parse().map_err(|_| ConfigError::Variable { name, expected: "an address and port" })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    fn with_secrets(files: &[(&str, &[u8])]) -> (Config, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("secrets")).unwrap();
+        std::fs::write(folder.path().join("outside"), b"not for feeds").unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join("secrets").join(name), content).unwrap();
+        }
+        let config = Config { secrets_dir: Some(folder.path().join("secrets")), ..Config::default() };
+        (config, folder)
+    }
+
+    #[test]
+    fn a_secret_is_a_file_without_its_last_line_end() {
+        let (config, _folder) = with_secrets(&[("crm", b"a\nb\r\n"), ("empty", b"\n")]);
+        assert_eq!(config.secret("crm").as_deref(), Some(b"a\nb".as_slice()));
+        assert_eq!(config.secret("empty"), None);
+        assert_eq!(config.secret("absent"), None);
+        assert_eq!(Config::default().secret("crm"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_a_path_reaches_nothing() {
+        let (config, folder) = with_secrets(&[("crm.key", b"x")]);
+        let absolute = folder.path().join("outside");
+        for name in ["../outside", absolute.to_str().unwrap(), "crm.key", "", ".", "a\0b", &"a".repeat(65)] {
+            assert_eq!(config.secret(name), None, "{name:?}");
+        }
+    }
 }
