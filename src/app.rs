@@ -45,6 +45,7 @@ pub struct App {
     pub index: Arc<Index>,
     pub metrics: Arc<Metrics>,
     pub ingest: IngestFlow,
+    pub notifications: NotificationFlow,
     pub indexing: Arc<IndexChangesFlow>,
     pub reindex: ReindexFlow,
     pub replay: ReplayFlow,
@@ -76,9 +77,11 @@ impl App {
             config.index.batch,
         ));
         let answer = AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config));
+        let ingest = IngestFlow::new(store.clone(), metrics.clone());
         Ok(Self {
             verifier,
-            ingest: IngestFlow::new(store.clone(), metrics.clone()),
+            notifications: NotificationFlow::new(store.clone(), ingest.clone()),
+            ingest,
             reindex: ReindexFlow::new(indexing.clone()),
             indexing,
             replay: ReplayFlow::new(store.clone()),

@@ -98,7 +98,9 @@ pub enum FhirCredentials {
     /// SMART Backend Services: a signed assertion (`private_key_jwt`) for a short-lived token.
     Backend {
         client_id: String,
-        token_url: String,
+        /// Default: what the server's `.well-known/smart-configuration` names.
+        #[serde(default)]
+        token_url: Option<String>,
         /// PEM, RSA or EC P-384.
         private_key: SecretName,
         key_id: String,
@@ -121,6 +123,18 @@ pub struct PollFeed {
     /// Searches at once; default 2.
     #[serde(default = "two")]
     pub concurrency: usize,
+    /// Records a page; default 200.
+    #[serde(default = "two_hundred")]
+    pub page_size: u32,
+    /// How far each search reaches back before the newest record seen, for writes that commit late; default 60 s.
+    #[serde(default = "one_minute")]
+    pub overlap_s: u64,
+    /// Whether the server's history is asked for what was deleted; default true.
+    #[serde(default = "yes")]
+    pub deletions: bool,
+    /// Whether plain HTTP may be spoken with other than this machine; default false.
+    #[serde(default)]
+    pub allow_http: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,8 +150,14 @@ pub struct BulkFeed {
     pub every_s: u64,
     #[serde(default)]
     pub credentials: FhirCredentials,
+    /// Files fetched at once; default 2.
     #[serde(default = "two")]
     pub concurrency: usize,
+    /// Other origins (`https://files.example`) that the server's token may be shown to; default none.
+    #[serde(default)]
+    pub token_also_for: Vec<String>,
+    #[serde(default)]
+    pub allow_http: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +172,11 @@ pub struct SubscriptionFeed {
     pub types: Vec<String>,
     #[serde(default)]
     pub credentials: FhirCredentials,
+    /// How often the server is asked whether anything was missed; default 300 s.
+    #[serde(default = "five_minutes")]
+    pub every_s: u64,
+    #[serde(default)]
+    pub allow_http: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +220,14 @@ fn one_day() -> u64 {
 
 fn two() -> usize {
     2
+}
+
+fn two_hundred() -> u32 {
+    200
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn sixty_four() -> usize {

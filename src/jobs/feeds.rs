@@ -1,5 +1,11 @@
 //! Runs the feeds that we fetch or listen for: one task each, begun and ended as sources are declared and changed.
 
+mod asking;
+mod bulk;
+mod poll;
+mod search;
+mod subscription;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -9,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::access::Upkeep;
 use crate::app::App;
-use crate::domain::{SourceDescription, SourceId, TenantId};
+use crate::domain::{Feed, SourceDescription, SourceId, TenantId};
 
 /// How often declared sources are compared with what runs.
 const LOOK: Duration = Duration::from_secs(2);
@@ -72,12 +78,14 @@ async fn follow(
 }
 
 /// One feed until it is stopped.
-async fn run(_app: Data<App>, _tenant: TenantId, description: SourceDescription, mut stopped: watch::Receiver<bool>) {
-    tracing::info!(source = %description.name, mode = description.feed.mode(), "feed begun");
-    while !*stopped.borrow() {
-        if stopped.changed().await.is_err() {
-            break;
-        }
+async fn run(app: Data<App>, tenant: TenantId, description: SourceDescription, mut stopped: watch::Receiver<bool>) {
+    let name = description.name.clone();
+    tracing::info!(source = %name, mode = description.feed.mode(), "feed begun");
+    match description.feed.clone() {
+        Feed::Poll(feed) => poll::poll(app, tenant, description, feed, stopped).await,
+        Feed::Bulk(feed) => bulk::bulk(app, tenant, description, feed, stopped).await,
+        Feed::Subscription(feed) => subscription::subscription(app, tenant, description, feed, stopped).await,
+        _ => while !*stopped.borrow() && stopped.changed().await.is_ok() {},
     }
-    tracing::info!(source = %description.name, "feed ended");
+    tracing::info!(source = %name, "feed ended");
 }

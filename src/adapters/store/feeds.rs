@@ -5,8 +5,9 @@ use serde::de::DeserializeOwned;
 use sqlx::FromRow;
 
 use super::sources::SourceRow;
+use super::sqlite::WriteTransaction;
 use super::{Store, StoreError};
-use crate::access::{Permit, Upkeep};
+use crate::access::{Operation, Permit, Upkeep};
 use crate::domain::{Feed, SourceDescription, SourceId, TenantId, Timestamp};
 
 /// How a feed's last run went.
@@ -41,6 +42,29 @@ struct TenantSourceRow {
     source: SourceRow,
 }
 
+const STATE: &str = "SELECT state FROM feed_state WHERE tenant = $1 AND source = $2 AND name = $3";
+
+async fn write_state(
+    transaction: &mut WriteTransaction<'_>,
+    tenant: &TenantId,
+    source: &SourceId,
+    name: &str,
+    state: String,
+) -> Result<(), StoreError> {
+    const KEEP: &str = "INSERT INTO feed_state (tenant, source, name, state, updated_at) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, source, name) \
+        DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at";
+    sqlx::query(KEEP)
+        .bind(tenant.as_str())
+        .bind(source.as_str())
+        .bind(name)
+        .bind(state)
+        .bind(Timestamp::now().as_micros())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
 impl Store {
     /// Every declared source that doesn't just wait for senders, of every tenant.
     pub async fn running_feeds(&self, _upkeep: &Upkeep) -> Result<Vec<(TenantId, SourceDescription)>, StoreError> {
@@ -60,7 +84,6 @@ impl Store {
         source: &SourceId,
         name: &str,
     ) -> Result<Option<T>, StoreError> {
-        const STATE: &str = "SELECT state FROM feed_state WHERE tenant = $1 AND source = $2 AND name = $3";
         let text: Option<String> = sqlx::query_scalar(STATE)
             .bind(tenant.as_str())
             .bind(source.as_str())
@@ -79,21 +102,72 @@ impl Store {
         name: &str,
         state: &T,
     ) -> Result<(), StoreError> {
-        const KEEP: &str = "INSERT INTO feed_state (tenant, source, name, state, updated_at) \
-            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, source, name) \
-            DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at";
         let state = serde_json::to_string(state).map_err(|_| StoreError::Corrupt { what: "feed state" })?;
         let mut transaction = self.begin_write().await?;
-        sqlx::query(KEEP)
+        write_state(&mut transaction, tenant, source, name, state).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Changes what a feed remembers, as one step: whoever else changes it does so before or after.
+    pub async fn change_feed_state<T: Default + Serialize + DeserializeOwned, R>(
+        &self,
+        _upkeep: &Upkeep,
+        tenant: &TenantId,
+        source: &SourceId,
+        name: &str,
+        change: impl FnOnce(&mut T) -> R + Send,
+    ) -> Result<R, StoreError> {
+        self.change_state(tenant, source, name, change).await
+    }
+
+    /// The same for a sender who may send to this source. Errors: the permit is for something else.
+    pub async fn change_sender_state<T: Default + Serialize + DeserializeOwned, R>(
+        &self,
+        permit: &Permit,
+        name: &str,
+        change: impl FnOnce(&mut T) -> R + Send,
+    ) -> Result<R, StoreError> {
+        match permit.operation() {
+            Operation::Ingest(source) => self.change_state(permit.tenant(), source, name, change).await,
+            _ => Err(StoreError::Corrupt { what: "permit" }),
+        }
+    }
+
+    async fn change_state<T: Default + Serialize + DeserializeOwned, R>(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        name: &str,
+        change: impl FnOnce(&mut T) -> R + Send,
+    ) -> Result<R, StoreError> {
+        let corrupt = |_| StoreError::Corrupt { what: "feed state" };
+        let mut transaction = self.begin_write().await?;
+        let held: Option<String> = sqlx::query_scalar(STATE)
             .bind(tenant.as_str())
             .bind(source.as_str())
             .bind(name)
-            .bind(state)
-            .bind(Timestamp::now().as_micros())
-            .execute(&mut *transaction)
+            .fetch_optional(&mut *transaction)
             .await?;
-        transaction.commit().await?;
-        Ok(())
+        let (before, mut state) = match held {
+            Some(text) => (Some(text.clone()), serde_json::from_str(&text).map_err(corrupt)?),
+            None => (None, T::default()),
+        };
+        let result = change(&mut state);
+        let after = serde_json::to_string(&state).map_err(corrupt)?;
+        if before.as_ref() != Some(&after) {
+            write_state(&mut transaction, tenant, source, name, after).await?;
+            transaction.commit().await?;
+        }
+        Ok(result)
+    }
+
+    /// What the tenant's feeds remember: source, name, state. Names of records may stand in it, so it isn't for showing.
+    pub async fn feed_states(&self, permit: &Permit) -> Result<Vec<(SourceId, String, String)>, StoreError> {
+        const STATES: &str = "SELECT source, name, state FROM feed_state WHERE tenant = $1 ORDER BY source, name";
+        let rows: Vec<(String, String, String)> =
+            sqlx::query_as(STATES).bind(permit.tenant().as_str()).fetch_all(&self.reader).await?;
+        Ok(rows.into_iter().map(|(source, name, state)| (SourceId::new(source), name, state)).collect())
     }
 
     /// Notes how a run goes; of each feed the last one is kept.
