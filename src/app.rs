@@ -15,8 +15,8 @@ use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Mapping, SourceDescription, SourceId, TenantId, mapping};
 use crate::flows::{
-    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, OriginalFlow, ReindexFlow,
-    ReplayFlow, RetrieveFlow,
+    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, NotificationFlow,
+    OriginalFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow, RetrieveFlow, TakeFileFlow,
 };
 use crate::stages::{chunk, ground};
 use crate::telemetry::Metrics;
@@ -46,6 +46,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     pub ingest: IngestFlow,
     pub notifications: NotificationFlow,
+    pub receive_message: ReceiveMessageFlow,
+    pub take_file: TakeFileFlow,
     pub indexing: Arc<IndexChangesFlow>,
     pub reindex: ReindexFlow,
     pub replay: ReplayFlow,
@@ -81,6 +83,8 @@ impl App {
         Ok(Self {
             verifier,
             notifications: NotificationFlow::new(store.clone(), ingest.clone()),
+            receive_message: ReceiveMessageFlow::new(ingest.clone()),
+            take_file: TakeFileFlow::new(config.max_body_bytes),
             ingest,
             reindex: ReindexFlow::new(indexing.clone()),
             indexing,

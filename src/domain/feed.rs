@@ -196,6 +196,9 @@ pub struct MllpFeed {
     pub max_connections: usize,
     #[serde(default = "sixteen_mebibytes")]
     pub max_message_bytes: usize,
+    /// Whether messages for training and debugging (MSH-11 `T`, `D`) are taken; default no: they are refused.
+    #[serde(default)]
+    pub takes_tests: bool,
 }
 
 fn five_minutes() -> u64 {

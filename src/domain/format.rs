@@ -30,10 +30,12 @@ pub enum Format {
     MappedCsv,
     /// A JSON array (or an object that holds one) of objects, read by the source's mapping.
     MappedJson,
+    /// Of no form that is read: it waits in quarantine, with its bytes.
+    Unknown,
 }
 
 impl Format {
-    pub const ALL: [Format; 14] = [
+    pub const ALL: [Format; 15] = [
         Self::FhirJson,
         Self::FhirNdjson,
         Self::FhirXml,
@@ -48,6 +50,7 @@ impl Format {
         Self::Docx,
         Self::MappedCsv,
         Self::MappedJson,
+        Self::Unknown,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -66,6 +69,7 @@ impl Format {
             Self::Docx => "docx",
             Self::MappedCsv => "mapped_csv",
             Self::MappedJson => "mapped_json",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -90,6 +94,7 @@ impl Format {
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
             Self::MappedCsv => "text/csv; charset=utf-8",
             Self::MappedJson => "application/vnd.anamnesis.mapped+json",
+            Self::Unknown => "application/octet-stream",
         }
     }
 

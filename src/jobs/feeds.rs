@@ -2,6 +2,8 @@
 
 mod asking;
 mod bulk;
+mod files;
+mod mllp;
 mod poll;
 mod search;
 mod subscription;
@@ -85,7 +87,10 @@ async fn run(app: Data<App>, tenant: TenantId, description: SourceDescription, m
         Feed::Poll(feed) => poll::poll(app, tenant, description, feed, stopped).await,
         Feed::Bulk(feed) => bulk::bulk(app, tenant, description, feed, stopped).await,
         Feed::Subscription(feed) => subscription::subscription(app, tenant, description, feed, stopped).await,
-        _ => while !*stopped.borrow() && stopped.changed().await.is_ok() {},
+        Feed::Files(feed) => files::files(app, tenant, description, feed, stopped).await,
+        Feed::Mllp(feed) => mllp::listen(app, tenant, description, feed, stopped).await,
+        // Nothing to run: others post.
+        Feed::Push | Feed::Webhook(_) => while !*stopped.borrow() && stopped.changed().await.is_ok() {},
     }
     tracing::info!(source = %name, "feed ended");
 }

@@ -1,4 +1,4 @@
-//! What every feed that asks a FHIR server has at hand, and how its runs follow each other and are noted.
+//! What every feed that we run has at hand, and how its runs follow each other and are noted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,12 +10,14 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::access::Upkeep;
+use crate::adapters::sources::drop_folder::DropError;
 use crate::adapters::sources::fhir_server::{Credentials, FhirError, FhirServer, Patience, Token};
+use crate::adapters::sources::mllp::ListenError;
 use crate::adapters::sources::smart_backend::{BackendSettings, SmartBackend};
 use crate::adapters::store::{FeedRun, StoreError};
 use crate::app::App;
 use crate::domain::{FhirCredentials, Format, SecretName, SourceId, TenantId, Timestamp};
-use crate::flows::IngestError;
+use crate::flows::{IngestError, TakeFileError};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -29,6 +31,12 @@ pub(super) enum FeedError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    #[error(transparent)]
+    Drop(#[from] DropError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    File(#[from] TakeFileError),
     #[error("the secret {0} is not there")]
     Secret(String),
     #[error("{0}")]
@@ -62,9 +70,14 @@ impl Asking {
     pub async fn land(&self, format: Format, name: Option<String>, bytes: Vec<u8>) -> Result<(), FeedError> {
         let ingest = &self.app.ingest;
         ingest.accept_file(&self.upkeep, &self.tenant, &self.source, format, name, bytes).await?;
+        self.has_landed();
+        Ok(())
+    }
+
+    /// One delivery more has landed: those who read are told.
+    pub fn has_landed(&self) {
         self.landed.fetch_add(1, Ordering::Relaxed);
         self.app.wake.send_replace(());
-        Ok(())
     }
 
     /// What was kept under that name.
@@ -98,7 +111,7 @@ impl Asking {
         Ok(FhirServer::new(url, credentials, allow_http, Patience::default())?)
     }
 
-    fn secret(&self, name: &SecretName) -> Result<Vec<u8>, FeedError> {
+    pub fn secret(&self, name: &SecretName) -> Result<Vec<u8>, FeedError> {
         self.app.config.secret(&name.0).ok_or_else(|| FeedError::Secret(name.0.clone()))
     }
 
@@ -141,7 +154,7 @@ impl Asking {
         }
     }
 
-    async fn note(&self, started_at: Timestamp, ended_at: Option<Timestamp>, error: Option<String>, failures: u64) {
+    pub async fn note(&self, started_at: Timestamp, ended_at: Option<Timestamp>, error: Option<String>, failures: u64) {
         let landed = self.landed.load(Ordering::Relaxed);
         let run = FeedRun { source: self.source.clone(), started_at, ended_at, landed, error, failures };
         if let Err(error) = self.app.store.note_feed_run(&self.upkeep, &self.tenant, &run).await {

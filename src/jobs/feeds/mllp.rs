@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::asking::{Asking, FeedError};
 use crate::adapters::sources::mllp::{Arrived, Limits, Listener, TlsFiles};
 use crate::app::App;
-use crate::domain::{MllpFeed, SecretName, SourceDescription, TenantId};
+use crate::domain::{MllpFeed, SecretName, SourceDescription, TenantId, Timestamp};
 
 /// A feed that can't listen tries again after this long.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -30,11 +30,23 @@ pub(super) async fn listen(
     tenant: TenantId,
     description: SourceDescription,
     feed: MllpFeed,
-    stopped: watch::Receiver<bool>,
+    mut stopped: watch::Receiver<bool>,
 ) {
     let asking = Arc::new(Asking::new(app, tenant, description.name));
-    let run = async || serve(&asking, &feed, stopped.clone()).await;
-    asking.serve_until(AGAIN, stopped.clone(), run).await;
+    let mut failures = 0;
+    while !*stopped.borrow() {
+        let started_at = Timestamp::now();
+        asking.note(started_at, None, None, failures).await;
+        // Returns when stopped: what was being answered then has been.
+        let Err(error) = serve(&asking, &feed, stopped.clone()).await else { return };
+        failures += 1;
+        tracing::warn!(source = %asking.source, %error, failures, "listening failed and is tried again");
+        asking.note(started_at, Some(Timestamp::now()), Some(error.to_string()), failures).await;
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            _ = stopped.changed() => {}
+        }
+    }
 }
 
 async fn serve(asking: &Arc<Asking>, feed: &MllpFeed, stopped: watch::Receiver<bool>) -> Result<(), FeedError> {
