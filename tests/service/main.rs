@@ -4,10 +4,13 @@ mod access;
 mod bad_input;
 mod builders;
 mod concurrency;
+mod drop_folder;
 mod harness;
 mod leaks;
+mod mllp;
 mod routes;
 mod sensitivity;
+mod stored;
 #[path = "../support/tiny_model.rs"]
 mod tiny_model;
 mod tokens;

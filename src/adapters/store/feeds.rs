@@ -194,9 +194,18 @@ impl Store {
 
     /// How the last run of each feed of the tenant went, by source.
     pub async fn feed_runs(&self, permit: &Permit) -> Result<Vec<FeedRun>, StoreError> {
+        self.runs_of(permit.tenant()).await
+    }
+
+    /// The same, for the command line.
+    pub async fn feed_runs_for_upkeep(&self, _upkeep: &Upkeep, tenant: &TenantId) -> Result<Vec<FeedRun>, StoreError> {
+        self.runs_of(tenant).await
+    }
+
+    async fn runs_of(&self, tenant: &TenantId) -> Result<Vec<FeedRun>, StoreError> {
         const RUNS: &str = "SELECT source, started_at, ended_at, landed, error, failures FROM feed_run \
             WHERE tenant = $1 ORDER BY source";
-        let rows: Vec<RunRow> = sqlx::query_as(RUNS).bind(permit.tenant().as_str()).fetch_all(&self.reader).await?;
+        let rows: Vec<RunRow> = sqlx::query_as(RUNS).bind(tenant.as_str()).fetch_all(&self.reader).await?;
         Ok(rows.into_iter().map(FeedRun::from).collect())
     }
 }
