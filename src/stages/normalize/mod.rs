@@ -7,6 +7,7 @@ mod charset;
 mod checks;
 mod codes;
 mod fhir;
+pub mod hl7v2;
 mod html;
 pub(super) mod json;
 mod lines;
@@ -45,6 +46,7 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
         Format::MappedCsv => mapped::normalize_row(&record.bytes, source),
         Format::MappedJson => mapped::normalize_object(&record.bytes, source),
+        Format::Hl7v2 => hl7v2::normalize(record, &source.patients),
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }
