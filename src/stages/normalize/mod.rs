@@ -11,6 +11,7 @@ mod codes;
 mod docx;
 mod fhir;
 mod file;
+pub mod hl7v2;
 mod html;
 mod html_page;
 pub(super) mod json;
@@ -58,6 +59,7 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
         Format::Html | Format::Pdf | Format::Rtf | Format::Docx => {
             file::normalize(&record.bytes, origin.format, origin.name, &source.patients)
         }
+        Format::Hl7v2 => hl7v2::normalize(record, &source.patients),
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }

@@ -7,6 +7,7 @@
 //! - a CSV row has its header's line before it, since it can't be read without.
 
 mod mapped;
+mod hl7v2;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,9 +46,9 @@ pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
         | Format::Docx
         | Format::Cda
         | Format::FhirXml => pieces.put(bytes, None, &Links::default()),
-        Format::Hl7v2 | Format::X12 => pieces.put(bytes, None, &Links::default()),
         Format::MappedCsv => mapped::rows(bytes, mapping, &mut pieces),
         Format::MappedJson => mapped::objects(bytes, mapping, &mut pieces),
+        Format::Hl7v2 => hl7v2::messages(bytes, &mut pieces),
     }
     pieces.pieces
 }

@@ -64,7 +64,7 @@ pub(super) fn concepts(list: &[Json]) -> Option<String> {
     joined(list.iter().filter_map(concept))
 }
 
-pub(super) fn joined(parts: impl Iterator<Item = String>) -> Option<String> {
+pub(in crate::stages::normalize) fn joined(parts: impl Iterator<Item = String>) -> Option<String> {
     let mut unique: Vec<String> = Vec::new();
     for part in parts.filter(|part| !part.is_empty()) {
         if !unique.contains(&part) {
