@@ -8,7 +8,7 @@ mod cda;
 mod charset;
 mod checks;
 mod codes;
-mod fhir;
+pub(super) mod fhir;
 mod html;
 pub(super) mod json;
 mod lines;
@@ -18,6 +18,7 @@ mod note;
 mod tests;
 pub(super) mod tidy;
 pub(super) mod xml;
+mod xml_document;
 
 use sha2::{Digest, Sha256};
 
@@ -48,7 +49,7 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
         Format::MappedCsv => mapped::normalize_row(&record.bytes, source),
         Format::MappedJson => mapped::normalize_object(&record.bytes, source),
-        Format::Cda => cda::normalize(record, &source.patients),
+        Format::Cda | Format::FhirXml => xml_document::normalize(record, origin.format, &source.patients),
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }

@@ -6,6 +6,8 @@
 //! - an entry that deletes holds the whole entry;
 //! - a CSV row has its header's line before it, since it can't be read without.
 
+mod xml;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,14 +37,10 @@ pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
     match delivery.format {
         Format::FhirJson => fhir(bytes, None, &mut pieces),
         Format::FhirNdjson => lines(bytes, &mut pieces),
-        Format::Text
-        | Format::Markdown
-        | Format::Html
-        | Format::Pdf
-        | Format::Rtf
-        | Format::Docx
-        | Format::Cda
-        | Format::FhirXml => pieces.put(bytes, None, &Links::default()),
+        Format::Text | Format::Markdown | Format::Html | Format::Pdf | Format::Rtf | Format::Docx => {
+            pieces.put(bytes, None, &Links::default())
+        }
+        Format::Cda | Format::FhirXml => xml::split(bytes, &mut pieces),
         Format::Hl7v2 | Format::X12 => pieces.put(bytes, None, &Links::default()),
         Format::MappedCsv => rows(bytes, &mut pieces),
         Format::MappedJson => objects(bytes, mapping, &mut pieces),
