@@ -9,7 +9,7 @@ mod charset;
 mod checks;
 mod codes;
 mod docx;
-mod fhir;
+pub(super) mod fhir;
 mod file;
 pub mod hl7v2;
 mod html;
@@ -25,6 +25,7 @@ mod rtf;
 mod tests;
 pub(super) mod tidy;
 pub(super) mod xml;
+mod xml_document;
 
 use sha2::{Digest, Sha256};
 
@@ -55,7 +56,7 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
         Format::MappedCsv => mapped::normalize_row(&record.bytes, origin),
         Format::MappedJson => mapped::normalize_object(&record.bytes, origin),
-        Format::Cda => cda::normalize(record, &source.patients),
+        Format::Cda | Format::FhirXml => xml_document::normalize(record, origin.format, &source.patients),
         Format::Html | Format::Pdf | Format::Rtf | Format::Docx => {
             file::normalize(&record.bytes, origin.format, origin.name, &source.patients)
         }

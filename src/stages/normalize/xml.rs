@@ -11,15 +11,20 @@ use std::borrow::Cow;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::domain::{QuarantineReason, Unreadable};
+use crate::domain::{Finding, QuarantineReason, Severity, Unreadable};
 
-pub(in crate::stages) use decode::{Decoded, decode};
+pub(in crate::stages) use decode::decode;
 
 /// Levels of nesting that are read; real documents stay below 60.
 pub(in crate::stages) const MAX_DEPTH: usize = 256;
 
 /// Elements, texts and attributes together; a record of 60 MiB has about half of it.
 const MAX_NODES: usize = 6_000_000;
+
+/// The bytes aren't what they were declared to be.
+pub(in crate::stages) fn guessed() -> Finding {
+    Finding { rule: "charset".to_owned(), severity: Severity::Warning, path: "?xml.encoding".to_owned() }
+}
 
 type Index = u32;
 
@@ -226,14 +231,13 @@ impl<'t> Element<'t> {
         local(self.qualified())
     }
 
-    /// A number that tells this element from all others of its tree.
-    pub fn id(self) -> u32 {
-        self.index
+    pub fn prefix(self) -> Option<&'t str> {
+        self.qualified().rsplit_once(':').map(|(prefix, _)| prefix)
     }
 
     /// The namespace that this element itself declares for its own name.
     pub fn declared_namespace(self) -> Option<&'t str> {
-        let prefix = self.qualified().rsplit_once(':').map(|(prefix, _)| prefix);
+        let prefix = self.prefix();
         self.attributes()
             .find(|(name, _)| match prefix {
                 Some(prefix) => name.strip_prefix("xmlns:") == Some(prefix),
@@ -345,4 +349,71 @@ impl<'t> Element<'t> {
 
 fn local(qualified: &str) -> &str {
     qualified.rsplit_once(':').map_or(qualified, |(_, local)| local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(xml: &str) -> (QuarantineReason, String) {
+        let unreadable = Tree::parse(xml).unwrap_err();
+        (unreadable.reason, unreadable.detail)
+    }
+
+    #[test]
+    fn undeclared_prefixes_and_bare_ampersands_are_taken() {
+        let tree = Tree::parse("<a><sdtc:b xsi:type='x:CD' v='A &amp; B'/>R & D &lt;<![CDATA[<raw>]]></a>").unwrap();
+        let root = tree.root();
+        let inner = root.child("b").unwrap();
+        assert_eq!((inner.attribute("type"), inner.attribute("v")), (Some("x:CD"), Some("A & B")));
+        assert_eq!(root.text(), "R & D <<raw>");
+        assert_eq!(inner.slice(), "<sdtc:b xsi:type='x:CD' v='A &amp; B'/>");
+    }
+
+    #[test]
+    fn children_come_in_the_order_written() {
+        let tree = Tree::parse("<a>one<b>two</b>three<!-- no --><c/>four</a>").unwrap();
+        let kinds: Vec<String> = tree
+            .root()
+            .children()
+            .map(|node| match node {
+                Node::Text(text) => text.to_owned(),
+                Node::Element(element) => format!("<{}>", element.name()),
+            })
+            .collect();
+        assert_eq!(kinds, ["one", "<b>", "three", "<c>", "four"]);
+        assert_eq!(tree.root().text(), "onetwothreefour");
+    }
+
+    #[test]
+    fn descendants_end_with_their_element() {
+        let tree = Tree::parse("<a><b><c/>x<d><e/></d></b>text<f/></a>").unwrap();
+        let names: Vec<&str> = tree.root().child("b").unwrap().descendants().map(Element::name).collect();
+        assert_eq!(names, ["b", "c", "d", "e"]);
+        assert_eq!(tree.root().descendants().count(), 6);
+    }
+
+    #[test]
+    fn errors_give_a_position_and_no_content() {
+        let malformed = QuarantineReason::MalformedXml;
+        assert_eq!(refused("<a>\n <secret></other></a>"), (malformed, "line 2 column 10".into()));
+        assert_eq!(refused("<a><b>"), (malformed, "2 elements are not closed, line 1 column 7".into()));
+        assert_eq!(refused("no markup"), (malformed, "no element".into()));
+        assert_eq!(refused("<a/>\n<b/>"), (malformed, "a second root element, line 2 column 1".into()));
+    }
+
+    #[test]
+    fn depth_has_a_limit() {
+        let deep = |levels: usize| format!("{}{}", "<a>".repeat(levels), "</a>".repeat(levels));
+        assert!(Tree::parse(&deep(MAX_DEPTH)).is_ok());
+        assert_eq!(refused(&deep(MAX_DEPTH + 1)).0, QuarantineReason::TooLarge);
+    }
+
+    #[test]
+    fn a_namespace_is_that_of_the_elements_own_prefix() {
+        let declared = |xml: &str| Tree::parse(xml).unwrap().root().declared_namespace().map(str::to_owned);
+        assert_eq!(declared("<a xmlns='one' xmlns:p='two'/>").as_deref(), Some("one"));
+        assert_eq!(declared("<p:a xmlns='one' xmlns:p='two'/>").as_deref(), Some("two"));
+        assert_eq!(declared("<p:a xmlns='one'/>"), None);
+    }
 }

@@ -6,8 +6,9 @@
 //! - an entry that deletes holds the whole entry;
 //! - a CSV row has its header's line before it, since it can't be read without.
 
-mod mapped;
 mod hl7v2;
+mod mapped;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,8 +45,8 @@ pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
         | Format::Pdf
         | Format::Rtf
         | Format::Docx
-        | Format::Cda
-        | Format::FhirXml => pieces.put(bytes, None, &Links::default()),
+        | Format::Unknown => pieces.put(bytes, None, &Links::default()),
+        Format::Cda | Format::FhirXml => xml::split(bytes, &mut pieces),
         Format::MappedCsv => mapped::rows(bytes, mapping, &mut pieces),
         Format::MappedJson => mapped::objects(bytes, mapping, &mut pieces),
         Format::Hl7v2 => hl7v2::messages(bytes, &mut pieces),

@@ -25,12 +25,10 @@ mod value;
 use std::cell::Cell;
 
 use crate::domain::{
-    Changes, Document, DocumentStatus, Finding, Normalized, Outcome, QuarantineReason, RawRecord, Severity, Times,
-    Unreadable,
+    Changes, Document, DocumentStatus, Normalized, Outcome, QuarantineReason, RawRecord, Severity, Times, Unreadable,
 };
 
-use super::fhir;
-use super::xml::{self, Element, Tree};
+use super::xml::Element;
 use page::Page;
 use references::References;
 use sections::Body;
@@ -83,24 +81,15 @@ const FRAGMENTS: [&str; 40] = [
     "signatureText",
 ];
 
-/// Reads a CDA document, or FHIR where the root is a resource.
-pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalized, Unreadable> {
-    if record.bytes.is_empty() {
-        return Err(Unreadable::new(QuarantineReason::MalformedXml, "no bytes"));
-    }
-    let decoded = xml::decode(&record.bytes)?;
-    let tree = Tree::parse(&decoded.text)?;
-    let root = tree.root();
-    let mut findings = Vec::new();
-    if decoded.guessed {
-        findings.push(checks::finding("charset", Severity::Warning, root.name()));
-    }
-    if fhir::xml::is_resource(root) {
-        return fhir::xml::normalize_tree(root, record, namespace, findings);
-    }
+pub(super) fn normalize(
+    root: Element<'_>,
+    source: &str,
+    record: &RawRecord,
+    namespace: &str,
+) -> Result<Normalized, Unreadable> {
     let document = if root.name() == "ClinicalDocument" { Some(root) } else { enclosed(root) };
     match document {
-        Some(document) => read(document, &decoded.text, record, namespace, findings),
+        Some(document) => read(document, source, record, namespace),
         None => Err(no_document(root)),
     }
 }
@@ -120,16 +109,10 @@ fn no_document(root: Element<'_>) -> Unreadable {
     Unreadable::new(QuarantineReason::NotCda, detail)
 }
 
-fn read(
-    document: Element<'_>,
-    source: &str,
-    record: &RawRecord,
-    namespace: &str,
-    mut findings: Vec<Finding>,
-) -> Result<Normalized, Unreadable> {
+fn read(document: Element<'_>, source: &str, record: &RawRecord, namespace: &str) -> Result<Normalized, Unreadable> {
     let mut references = References::of(document);
     let header = header::read(document, &references, namespace)?;
-    findings.extend(checks::check(document));
+    let mut findings = checks::check(document);
     if header.key.is_none() {
         findings.push(checks::finding("missing_id", Severity::Warning, "id"));
     }

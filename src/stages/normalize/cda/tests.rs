@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{Delivery, Feed, Format, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp};
-use crate::stages::normalize::xml::Node;
+use crate::stages::normalize::xml::{self, Node, Tree};
 use crate::stages::normalize::{Origin, normalize as normalize_any};
 use crate::stages::split::{Piece, split};
 
@@ -187,6 +187,7 @@ fn whole_documents(folder: &str, endings: &[&str]) -> Option<(Tally, Vec<String>
 #[test]
 fn every_example_ends_somewhere_and_no_word_of_a_narrative_is_lost() {
     let Some((tally, losses)) = whole_documents("ccda-hl7-examples", &["xml"]) else { return };
+    assert_eq!(tally.documents, 27);
     assert_eq!(losses, Vec::<String>::new());
     assert_eq!((tally.files, tally.records), (447, 447));
     let ended = tally.documents + tally.nothing + tally.quarantined.values().sum::<usize>();
@@ -313,7 +314,7 @@ fn outcome(xml: &str) -> Result<Vec<Document>, Unreadable> {
         full_url: None,
         links: std::sync::Arc::default(),
     };
-    normalize(&record, "main").map(|normalized| match normalized.outcome {
+    super::super::xml_document::normalize(&record, Format::Cda, "main").map(|normalized| match normalized.outcome {
         Outcome::Documents(documents) => documents,
         other => panic!("{other:?}"),
     })
@@ -374,4 +375,38 @@ fn a_large_document_is_read_in_linear_time() {
     };
     let (small, large) = (timed(1_000), timed(10_000));
     assert!(large < small * 40 + Duration::from_millis(200), "{small:?} for 1000 rows, {large:?} for 10000");
+}
+
+/// What both forms of one resource say; how they spell their narrative is their own.
+fn said(format: Format, file: &Path) -> Vec<(String, String, Vec<crate::domain::Fact>, Option<String>)> {
+    let documents = read_all(format, std::fs::read(file).unwrap(), &mut Tally::default());
+    let parts = |document: Document| {
+        (document.source_key, document.text, document.facts, document.patient.map(|patient| patient.to_string()))
+    };
+    documents.into_iter().map(parts).collect()
+}
+
+#[test]
+fn a_resource_says_the_same_in_xml_and_in_json() {
+    let Some(folder) = shared("fhir-r4-examples") else { return };
+    for name in ["observation-example", "condition-example", "patient-example", "observation-decimal", "organization-1"]
+    {
+        let xml = said(Format::FhirXml, &folder.join(name).with_extension("xml"));
+        assert_eq!(xml, said(Format::FhirJson, &folder.join(name).with_extension("json")), "{name}");
+        assert_eq!(xml, said(Format::Cda, &folder.join(name).with_extension("xml")), "{name}");
+    }
+}
+
+#[test]
+fn examples_and_malformed_files_in_xml_end_somewhere() {
+    for folder in ["fhir-r4-examples", "fhir-malformed/files"] {
+        let Some(files) = files(folder, &["xml"]) else { return };
+        let mut tally = Tally::default();
+        for file in files {
+            read_all(Format::FhirXml, std::fs::read(&file).unwrap(), &mut tally);
+        }
+        eprintln!("{folder}: {tally:#?}");
+        let ended = tally.nothing + tally.quarantined.values().sum::<usize>();
+        assert!(tally.documents >= tally.records - ended);
+    }
 }

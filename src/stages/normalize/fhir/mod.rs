@@ -22,6 +22,7 @@ mod patient;
 mod procedure;
 mod references;
 pub(in crate::stages) mod xml;
+mod xml_elements;
 
 use crate::domain::{
     Document, DocumentStatus, Finding, Kind, Labels, Normalized, Outcome, PatientId, QuarantineReason, RawRecord,
@@ -52,6 +53,10 @@ pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalize
         .map_err(|error| Unreadable::new(QuarantineReason::InvalidUtf8, format!("byte {}", error.valid_up_to())))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let body = Json::parse(text).map_err(|error| Unreadable::new(QuarantineReason::MalformedJson, error.0))?;
+    read(&body, record, namespace)
+}
+
+fn read(body: &Json, record: &RawRecord, namespace: &str) -> Result<Normalized, Unreadable> {
     if !body.is_object() {
         return Err(Unreadable::new(QuarantineReason::InvalidResource, "not an object"));
     }
@@ -64,11 +69,11 @@ pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalize
         return Err(Unreadable::new(QuarantineReason::UnknownResource, "resourceType is none of FHIR R4"));
     };
     if name == "Bundle" {
-        return bundle(&body);
+        return bundle(body);
     }
-    checks::shape(name, &body)?;
+    checks::shape(name, body)?;
     let full_url = record.full_url.as_deref();
-    let resource = Resource { name, body: &body, full_url, links: &record.links, namespace };
+    let resource = Resource { name, body, full_url, links: &record.links, namespace };
     documents(&resource, treatment, &record.bytes)
 }
 
