@@ -3,4 +3,5 @@
 pub mod index;
 pub mod inference;
 pub mod jwks;
+pub mod sources;
 pub mod store;

@@ -1,0 +1,3 @@
+//! Where files of records come from, and how they are cut into deliveries.
+
+pub mod slices;
