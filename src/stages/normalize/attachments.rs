@@ -22,18 +22,29 @@ pub(super) struct Readable {
     pub guessed_charset: bool,
 }
 
-/// The attachment's text, or what hinders: a media type or a position, never content.
-pub(super) fn read(attachment: &Json) -> Result<Readable, String> {
-    let declared = attachment.text("contentType").unwrap_or_default().to_ascii_lowercase();
-    let media_type = declared.split(';').next().unwrap_or_default().trim();
+/// A FHIR Attachment's text, or what hinders: a media type or a position, never content.
+pub(super) fn read_json(attachment: &Json) -> Result<Readable, String> {
     let Some(data) = attachment.text("data") else {
         return Err(if attachment.get("url").is_some() { "by url only" } else { "no data" }.to_owned());
     };
-    let form = Form::of(media_type).ok_or_else(|| known_type(media_type))?;
-    let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    read_base64(attachment.text("contentType").unwrap_or_default(), data)
+}
+
+/// `content_type` may carry a character set: `text/plain; charset=ISO-8859-1`.
+pub(super) fn read_base64(content_type: &str, data: &str) -> Result<Readable, String> {
+    let declared = content_type.to_ascii_lowercase();
+    let mut parts = declared.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    let charset = parts.find_map(|part| part.strip_prefix("charset=").map(str::trim));
+    let compact: String = data.chars().filter(|c| !c.is_whitespace()).collect();
     let bytes = BASE64.decode(compact).map_err(|_| "data is not base64".to_owned())?;
-    let charset = declared.split(';').skip(1).find_map(|part| part.trim().strip_prefix("charset=").map(str::trim));
-    let decoded = charset::decode(&bytes, charset).ok_or("unknown character set")?;
+    read(media_type, charset, &bytes)
+}
+
+/// What a file says as text, or what hinders; `media_type` in lower case, empty when it isn't known.
+pub(super) fn read(media_type: &str, charset: Option<&str>, bytes: &[u8]) -> Result<Readable, String> {
+    let form = Form::of(media_type).ok_or_else(|| known_type(media_type))?;
+    let decoded = charset::decode(bytes, charset).ok_or("unknown character set")?;
     if form == Form::Undeclared && looks_binary(&decoded) {
         return Err("no content type, and no text".to_owned());
     }
@@ -89,25 +100,25 @@ mod tests {
 
     #[test]
     fn text_and_html_are_read() {
-        assert_eq!(read(&attachment("text/plain; charset=ISO-8859-1", b"38 \xb0C\r\n")).unwrap().text, "38 °C");
-        assert_eq!(read(&attachment("text/html", b"<p>a</p><p>b</p>")).unwrap().text, "a\n\nb");
-        assert_eq!(read(&attachment("", b"just words")).unwrap().text, "just words");
+        assert_eq!(read_json(&attachment("text/plain; charset=ISO-8859-1", b"38 \xb0C\r\n")).unwrap().text, "38 °C");
+        assert_eq!(read_json(&attachment("text/html", b"<p>a</p><p>b</p>")).unwrap().text, "a\n\nb");
+        assert_eq!(read_json(&attachment("", b"just words")).unwrap().text, "just words");
     }
 
     #[test]
     fn what_cannot_be_read_says_why() {
-        assert_eq!(read(&attachment("application/pdf", b"%PDF")).unwrap_err(), "application/pdf");
-        assert_eq!(read(&attachment("", b"\x00\xff\x01")).unwrap_err(), "no content type, and no text");
-        assert_eq!(read(&attachment("text/plain", b"  \n")).unwrap_err(), "empty");
+        assert_eq!(read_json(&attachment("application/pdf", b"%PDF")).unwrap_err(), "application/pdf");
+        assert_eq!(read_json(&attachment("", b"\x00\xff\x01")).unwrap_err(), "no content type, and no text");
+        assert_eq!(read_json(&attachment("text/plain", b"  \n")).unwrap_err(), "empty");
         let linked = Json::parse(r#"{"contentType":"text/plain","url":"Binary/1"}"#).unwrap();
-        assert_eq!(read(&linked).unwrap_err(), "by url only");
+        assert_eq!(read_json(&linked).unwrap_err(), "by url only");
         let broken = Json::parse(r#"{"contentType":"text/plain","data":"%%%"}"#).unwrap();
-        assert_eq!(read(&broken).unwrap_err(), "data is not base64");
+        assert_eq!(read_json(&broken).unwrap_err(), "data is not base64");
     }
 
     #[test]
     fn wrapped_and_unpadded_base64_is_read() {
         let wrapped = Json::parse(r#"{"contentType":"text/plain","data":"aGVs\n bG8"}"#).unwrap();
-        assert_eq!(read(&wrapped).unwrap().text, "hello");
+        assert_eq!(read_json(&wrapped).unwrap().text, "hello");
     }
 }

@@ -65,7 +65,7 @@ fn presented_forms(body: &Json, lines: &mut Lines, findings: &mut Vec<Finding>) 
                 path: format!("DiagnosticReport.presentedForm[{position}]"),
             });
         };
-        match attachments::read(form) {
+        match attachments::read_json(form) {
             Ok(readable) => {
                 if readable.guessed_charset {
                     add("attachment_charset");

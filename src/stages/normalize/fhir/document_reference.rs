@@ -19,7 +19,7 @@ pub(super) fn documents(
             hindrances.push((position, "missing".to_owned()));
             continue;
         };
-        match attachments::read(attachment) {
+        match attachments::read_json(attachment) {
             Ok(readable) => {
                 if readable.guessed_charset {
                     findings.push(finding("attachment_charset", position));
