@@ -5,10 +5,11 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::arguments::IngestOptions;
-use super::files::{FoundFiles, find, read, slices};
+use super::files::{FoundFiles, find};
 use super::{Done, Failure, models, progress};
 use crate::access::Upkeep;
 use crate::adapters::index::IndexError;
+use crate::adapters::sources::slices::slices;
 use crate::app::{App, StartError, read_mapping};
 use crate::config::{Config, one_day, one_week};
 use crate::domain::{Account, Feed, ReceiptId, SourceDescription, SourceId, TenantId};
@@ -99,15 +100,16 @@ pub async fn take_in(
     let bar = progress::counting("ingest", found.files.len() as u64);
     let mut total = Account::default();
     for file in &found.files {
-        for bytes in slices(read(&file.path)?, file.format) {
-            if bytes.is_empty() {
-                // An empty file carries no record; it is said, not skipped.
-                eprintln!("{}: empty", file.name);
-                continue;
-            }
+        let mut sent = false;
+        for bytes in slices(&file.path, file.format)? {
             let name = Some(file.name.clone());
-            let receipt = app.ingest.accept_file(upkeep, tenant, source, file.format, name, bytes).await?;
+            let receipt = app.ingest.accept_file(upkeep, tenant, source, file.format, name, bytes?).await?;
             total.add(&read_until(app, upkeep, &receipt).await?);
+            sent = true;
+        }
+        if !sent {
+            // An empty file carries no record; it is said, not skipped.
+            eprintln!("{}: empty", file.name);
         }
         bar.inc(1);
     }

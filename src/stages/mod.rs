@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod chunk;
+pub mod detect;
 pub mod fuse;
 pub mod ground;
 pub mod judge;

@@ -1,4 +1,4 @@
-//! Where records come from when nobody posts them: connections, folders, servers.
+//! Where records come from when nobody posts them: connections, folders, servers; and how files are cut.
 
 pub mod bulk_export;
 pub mod drop_folder;
@@ -6,5 +6,6 @@ pub mod fhir_server;
 pub mod mllp;
 pub mod notification;
 pub mod search_page;
+pub mod slices;
 pub mod smart_backend;
 mod transport;
