@@ -15,6 +15,7 @@ mod note;
 #[cfg(test)]
 mod tests;
 pub(super) mod tidy;
+pub(super) mod x12;
 
 use sha2::{Digest, Sha256};
 
@@ -45,6 +46,7 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
         Format::Text | Format::Markdown => note::normalize(&record.bytes, origin.name, &source.patients),
         Format::MappedCsv => mapped::normalize_row(&record.bytes, source),
         Format::MappedJson => mapped::normalize_object(&record.bytes, source),
+        Format::X12 => x12::normalize(&record.bytes, &source.patients),
         _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }

@@ -6,6 +6,8 @@
 //! - an entry that deletes holds the whole entry;
 //! - a CSV row has its header's line before it, since it can't be read without.
 
+mod x12;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,7 +45,8 @@ pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
         | Format::Docx
         | Format::Cda
         | Format::FhirXml => pieces.put(bytes, None, &Links::default()),
-        Format::Hl7v2 | Format::X12 => pieces.put(bytes, None, &Links::default()),
+        Format::Hl7v2 => pieces.put(bytes, None, &Links::default()),
+        Format::X12 => x12::sets(bytes, &mut pieces),
         Format::MappedCsv => rows(bytes, &mut pieces),
         Format::MappedJson => objects(bytes, mapping, &mut pieces),
     }

@@ -127,7 +127,8 @@ fn betrayed(node: &Json, found: &mut Vec<String>) {
     }
 }
 
-fn by_code(system: &str, code: &str) -> Option<&'static str> {
+/// The subject that a code betrays; `system` is a URI. For codes of any format.
+pub(in crate::stages::normalize) fn by_code(system: &str, code: &str) -> Option<&'static str> {
     let system = elements::system_name(system)?;
     if system.starts_with("ICD-10") {
         let plain: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_uppercase();
@@ -140,7 +141,8 @@ fn within(code: &str, first: &str, last: &str) -> bool {
     code.get(..first.len()).is_some_and(|category| (first..=last).contains(&category))
 }
 
-fn by_name(name: &str) -> Option<&'static str> {
+/// The subject that a name betrays: of a medication, a note.
+pub(in crate::stages::normalize) fn by_name(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
     NAMES.iter().find(|(word, _)| name.contains(word)).map(|(_, subject)| *subject)
 }

@@ -14,7 +14,7 @@ mod document_reference;
 pub(super) mod elements;
 mod encounter;
 mod immunization;
-mod labels;
+pub(super) mod labels;
 mod medication;
 mod names;
 mod observation;
