@@ -233,7 +233,7 @@ mod tests {
                 "bytes before the first ISA",
                 "segments from number 3 belong to no transaction set",
                 "[ISA][GS]ST*837*1~SE*2*1~",
-                "segments from number 6 belong to no transaction set",
+                "segments from number 7 belong to no transaction set",
                 "bytes behind IEA"
             ]
         );
