@@ -24,6 +24,7 @@ mod rtf;
 #[cfg(test)]
 mod tests;
 pub(super) mod tidy;
+pub(super) mod x12;
 pub(super) mod xml;
 mod xml_document;
 
@@ -61,7 +62,8 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
             file::normalize(&record.bytes, origin.format, origin.name, &source.patients)
         }
         Format::Hl7v2 => hl7v2::normalize(record, &source.patients),
-        _ => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
+        Format::X12 => x12::normalize(&record.bytes, &source.patients),
+        Format::Unknown => Err(Unreadable::new(QuarantineReason::UnsupportedMessage, "a format that is not read")),
     }
 }
 

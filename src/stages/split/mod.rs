@@ -8,6 +8,7 @@
 
 mod hl7v2;
 mod mapped;
+mod x12;
 mod xml;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
         Format::MappedCsv => mapped::rows(bytes, mapping, &mut pieces),
         Format::MappedJson => mapped::objects(bytes, mapping, &mut pieces),
         Format::Hl7v2 => hl7v2::messages(bytes, &mut pieces),
+        Format::X12 => x12::sets(bytes, &mut pieces),
     }
     pieces.pieces
 }
