@@ -115,9 +115,10 @@ fn mark(rest: &[u8]) -> Option<[u8; 3]> {
 /// Without line ends and framing around it.
 fn trimmed(message: &[u8]) -> &[u8] {
     let is_kept = |b: &u8| !b.is_ascii_whitespace() && !matches!(b, 0x0b | 0x1c | 0x00);
-    let end = message.iter().rposition(is_kept).map_or(0, |last| last + 1);
-    let marked = message.get(..end).unwrap_or_default();
-    marked.strip_suffix(b"\xef\xbb\xbf").unwrap_or(marked)
+    let without_blanks = |bytes: &[u8]| bytes.iter().rposition(is_kept).map_or(0, |last| last + 1);
+    let message = message.get(..without_blanks(message)).unwrap_or_default();
+    let unmarked = message.strip_suffix(b"\xef\xbb\xbf").unwrap_or(message);
+    unmarked.get(..without_blanks(unmarked)).unwrap_or_default()
 }
 
 fn is_utf_16(bytes: &[u8]) -> bool {

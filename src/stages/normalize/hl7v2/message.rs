@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_field_broken_over_lines_is_put_together() {
-        let message = parse("MSH|^~\\&|A\nOBX|1|TX|A||first\nsecond|||||F\nxyz");
+        let message = parse("MSH|^~\\&|A\nOBX|1|TX|A||first\nsecond||||||F\nxyz");
         assert_eq!(message.segments.len(), 2);
         assert_eq!(message.segments[1].text(11).as_deref(), Some("F xyz"));
         assert_eq!(message.segments[1].text(5).as_deref(), Some("first second"));
