@@ -115,9 +115,10 @@ fn mark(rest: &[u8]) -> Option<[u8; 3]> {
 /// Without line ends and framing around it.
 fn trimmed(message: &[u8]) -> &[u8] {
     let is_kept = |b: &u8| !b.is_ascii_whitespace() && !matches!(b, 0x0b | 0x1c | 0x00);
-    let end = message.iter().rposition(is_kept).map_or(0, |last| last + 1);
-    let marked = message.get(..end).unwrap_or_default();
-    marked.strip_suffix(b"\xef\xbb\xbf").unwrap_or(marked)
+    let without_blanks = |bytes: &[u8]| bytes.iter().rposition(is_kept).map_or(0, |last| last + 1);
+    let message = message.get(..without_blanks(message)).unwrap_or_default();
+    let unmarked = message.strip_suffix(b"\xef\xbb\xbf").unwrap_or(message);
+    unmarked.get(..without_blanks(unmarked)).unwrap_or_default()
 }
 
 fn is_utf_16(bytes: &[u8]) -> bool {
@@ -139,14 +140,13 @@ fn wide_messages(bytes: &[u8], pieces: &mut Pieces) {
         .collect();
     let start_of_text = usize::from(bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff"));
     let found = marks(narrow.get(start_of_text..).unwrap_or_default());
-    let starts: Vec<usize> = found.iter().filter(|m| &m.name == b"MSH").map(|m| m.start + start_of_text).collect();
-    if starts.is_empty() {
+    if !found.iter().any(|mark| &mark.name == b"MSH") {
         return pieces.unreadable(bytes, QuarantineReason::MalformedHl7, "no segment MSH");
     }
-    let all: Vec<usize> = found.iter().map(|mark| mark.start + start_of_text).collect();
-    for start in starts {
-        let end = all.iter().find(|next| **next > start).map_or(bytes.len(), |next| next * 2);
-        pieces.put(bytes.get(start * 2..end).unwrap_or_default(), None, &Links::default());
+    for (index, mark) in found.iter().enumerate().filter(|(_, mark)| &mark.name == b"MSH") {
+        let byte = |mark: &Mark| (mark.start + start_of_text) * 2;
+        let end = found.get(index + 1).map_or(bytes.len(), byte);
+        pieces.put(bytes.get(byte(mark)..end).unwrap_or_default(), None, &Links::default());
     }
 }
 
@@ -170,10 +170,15 @@ mod tests {
 
     #[test]
     fn messages_after_each_other_are_told_apart() {
-        for between in ["\r", "\n", "\r\n", "\r\n\r\n", "\x1c\r\x0b", "\r\u{feff}", "\\r"] {
+        for between in ["\r", "\n", "\r\n", "\r\n\r\n", "\x1c\r\x0b", "\r\u{feff}"] {
             let bytes = format!("\u{feff}MSH|^~\\&|A\rPID|1{between}MSH|^~\\&|B\rPID|2\r");
             assert_eq!(split(bytes.as_bytes()), ["MSH|^~\\&|A\rPID|1", "MSH|^~\\&|B\rPID|2"], "{between:?}");
         }
+    }
+
+    #[test]
+    fn a_line_end_that_is_spelled_out_ends_a_message_too() {
+        assert_eq!(split(b"MSH|^~\\&|A\\rPID|1\\rMSH|^~\\&|B\\rPID|2").len(), 2);
     }
 
     #[test]

@@ -139,9 +139,24 @@ pub fn acknowledge(message: &[u8], code: Code, reason: Option<&Reason<'_>>, own_
     }
     let version = header.whole(12);
     let fields: [&[u8]; 18] = [
-        b"MSH", &header.encoding_characters(), header.whole(5), header.whole(6), header.whole(3), header.whole(4),
-        time.as_bytes(), b"", &kind, own_id.as_bytes(), header.whole(11), if version.is_empty() { b"2.5.1" } else { version },
-        b"", b"", b"", b"", header.whole(17), header.whole(18),
+        b"MSH",
+        &header.encoding_characters(),
+        header.whole(5),
+        header.whole(6),
+        header.whole(3),
+        header.whole(4),
+        time.as_bytes(),
+        b"",
+        &kind,
+        own_id.as_bytes(),
+        header.whole(11),
+        if version.is_empty() { b"2.5.1" } else { version },
+        b"",
+        b"",
+        b"",
+        b"",
+        header.whole(17),
+        header.whole(18),
     ];
     let mut answer = trimmed(&fields).join(&field);
     answer.push(b'\r');
@@ -270,7 +285,8 @@ mod tests {
 
     #[test]
     fn an_answer_turns_sender_and_receiver_around() {
-        let expected = "MSH|^~\\&|EHR|SOUTH|LAB|NORTH|20240501093015+0000||ACK^R01^ACK|A1|P|2.5.1||||||UNICODE UTF-8\nMSA|AA|77\n";
+        let expected =
+            "MSH|^~\\&|EHR|SOUTH|LAB|NORTH|20240501093015+0000||ACK^R01^ACK|A1|P|2.5.1||||||UNICODE UTF-8\nMSA|AA|77\n";
         assert_eq!(answer(MESSAGE, Code::ApplicationAccept, None), expected);
     }
 

@@ -69,7 +69,7 @@ pub(super) fn draft(subject: &Subject<'_>, message: &Message<'_>) -> Option<Draf
     Some(draft)
 }
 
-/// SCH-11, else TQ1-7 and TQ1-8, else the first resource that has a time.
+/// TQ1-7 and TQ1-8, else SCH-11, else the first resource that has a time.
 fn span(subject: &Subject<'_>, schedule: &Segment<'_>, resources: &[&Segment<'_>]) -> (Option<Moment>, Option<Moment>) {
     let header = subject.header;
     let timing = subject.first("TQ1");
@@ -86,10 +86,11 @@ fn span(subject: &Subject<'_>, schedule: &Segment<'_>, resources: &[&Segment<'_>
     });
     let of_schedule = |component: usize| header.moment(schedule.field(11).component(component));
     let (first, last) = of_resource.unzip();
-    let start = of_schedule(4).or_else(|| of_timing(7)).or(first);
+    // TQ1 took the place of SCH-11 in 2.5, and what is left in SCH-11 since is not kept up.
+    let start = of_timing(7).or_else(|| of_schedule(4)).or(first);
     let lasts = minutes(schedule.text(9), schedule.text(10));
     let later = |start: &Moment| lasts.and_then(|minutes| start.later(minutes));
-    let end = of_schedule(5).or_else(|| of_timing(8)).or_else(|| start.as_ref().and_then(later)).or(last.flatten());
+    let end = of_timing(8).or_else(|| of_schedule(5)).or_else(|| start.as_ref().and_then(later)).or(last.flatten());
     let is_after = |end: &Moment| start.as_ref().is_none_or(|start| end.instant > start.instant);
     (start.clone(), end.filter(is_after))
 }
@@ -152,8 +153,10 @@ fn details(schedule: &Segment<'_>, resources: &[&Segment<'_>], concept: &Concept
     draft.lines.labelled(label, of(6).map(|concept| concept.words));
     draft.lines.labelled("Type", of(8).map(|concept| concept.words));
     let named = |name: &'static str| resources.iter().filter(move |resource| resource.is(name));
-    let services: Vec<Concept> =
-        named("AIS").filter_map(|r| Concept::read(r.field(3))).filter(|service| service.words != concept.words).collect();
+    let services: Vec<Concept> = named("AIS")
+        .filter_map(|r| Concept::read(r.field(3)))
+        .filter(|service| service.words != concept.words)
+        .collect();
     draft.concepts("Further service", &services);
     let with_role = |name: Option<String>, role: Option<Concept>| {
         let role = role.map(|role| format!(" ({})", role.words)).unwrap_or_default();
@@ -162,9 +165,8 @@ fn details(schedule: &Segment<'_>, resources: &[&Segment<'_>], concept: &Concept
     let people = named("AIP").filter_map(|r| with_role(types::clinicians(r.field(3)), Concept::read(r.field(4))));
     draft.lines.labelled("With", joined(people));
     draft.lines.labelled("Where", joined(named("AIL").filter_map(|r| types::place(r.field(3)))));
-    let things = named("AIG").filter_map(|r| {
-        with_role(Concept::read(r.field(3)).map(|thing| thing.words), Concept::read(r.field(4)))
-    });
+    let things = named("AIG")
+        .filter_map(|r| with_role(Concept::read(r.field(3)).map(|thing| thing.words), Concept::read(r.field(4))));
     draft.lines.labelled("Resource", joined(things));
     draft.lines.labelled("Booked by", types::clinicians(schedule.field(20)));
     draft.lines.labelled("Contact", types::clinicians(schedule.field(16)));

@@ -58,8 +58,7 @@ fn guessed(bytes: &[u8], is_declared: bool) -> Decoded {
         damaged += usize::from(!chunk.invalid().is_empty());
     }
     let encoding = if is_declared && multibyte > damaged { UTF_8 } else { WINDOWS_1252 };
-    let finding =
-        Finding { rule: "character_set".to_owned(), severity: Severity::Warning, path: "MSH-18".to_owned() };
+    let finding = Finding { rule: "character_set".to_owned(), severity: Severity::Warning, path: "MSH-18".to_owned() };
     Decoded { finding: Some(finding), ..exact(bytes, encoding) }
 }
 

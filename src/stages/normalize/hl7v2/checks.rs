@@ -43,6 +43,10 @@ pub(super) fn check(message: &Message<'_>, header: &Header) -> Vec<Finding> {
     if header.sent.is_none() {
         findings.push(finding("required_field", "MSH-7".to_owned()));
     }
+    let processing = message.header().and_then(|header| header.text(11));
+    if matches!(processing.as_deref(), Some("T" | "D")) {
+        findings.push(finding("test_message", "MSH-11".to_owned()));
+    }
     for segment in &message.segments {
         if findings.len() >= MAX_FINDINGS {
             break;
@@ -50,9 +54,11 @@ pub(super) fn check(message: &Message<'_>, header: &Header) -> Vec<Finding> {
         if segment.is("PID") && segment.field(5).is_empty() {
             findings.push(finding("required_field", at(segment, 5)));
         }
-        findings.extend(fields(segment, &TIMES).filter(|(_, field)| is_no_time(segment, *field, header)).map(
-            |(_, field)| finding("invalid_date", at(segment, field)),
-        ));
+        findings.extend(
+            fields(segment, &TIMES)
+                .filter(|(_, field)| is_no_time(segment, *field, header))
+                .map(|(_, field)| finding("invalid_date", at(segment, field))),
+        );
         findings.extend(
             fields(segment, &CODES)
                 .filter(|(_, field)| Concept::read(segment.field(*field)).is_some_and(|concept| concept.is_malformed()))

@@ -36,7 +36,8 @@ fn state(subject: &Subject<'_>, insurance: &Segment<'_>, draft: &mut Draft) {
         (None, Some(to)) => Some(format!("until {}", to.day)),
         (None, None) => None,
     };
-    let number = |label: &str, field: usize| types::identifier(insurance.field(field)).map(|id| format!("{label} {id}"));
+    let number =
+        |label: &str, field: usize| types::identifier(insurance.field(field)).map(|id| format!("{label} {id}"));
     let rank = insurance.text(22).or_else(|| insurance.text(1)).map(|rank| match rank.trim_start_matches('0') {
         "1" => "primary".to_owned(),
         "2" => "secondary".to_owned(),

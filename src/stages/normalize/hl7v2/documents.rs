@@ -80,6 +80,7 @@ pub(super) fn draft(
     let aside = joined(when.into_iter().chain(status.map(str::to_owned))).map(|words| words.replace("; ", ", "));
     let aside = aside.map(|aside| format!(" ({aside})")).unwrap_or_default();
     draft.lines.push(&format!("{title}{aside}"));
+    draft.mark(&Concept::named(title));
     if let Some(kind) = &kind {
         draft.mark(kind);
     }
@@ -133,7 +134,9 @@ fn without_text(
     let is_expected = subject.header.is_event("MDM", &["T02", "T04", "T06", "T08", "T10"]);
     let words = match () {
         () if is_purged => "The sender has purged the text of this document",
-        () if subject.header.is_event("MDM", &["T07"]) => "The sender has edited this document; the new text was not sent",
+        () if subject.header.is_event("MDM", &["T07"]) => {
+            "The sender has edited this document; the new text was not sent"
+        }
         () if subject.header.is_event("MDM", &["T03"]) => "The status of this document has changed",
         () => "Only this notice was sent, not the text of the document",
     };

@@ -1,8 +1,6 @@
 //! A document in the making: its lines and facts, and the labels that its content calls for.
 
-use crate::domain::{
-    Confidentiality, Document, DocumentStatus, FactKind, FactValue, Kind, Labels, Times, Timestamp,
-};
+use crate::domain::{Confidentiality, Document, DocumentStatus, FactKind, FactValue, Kind, Labels, Times, Timestamp};
 use crate::stages::normalize::lines::{Lines, Statement};
 use crate::stages::normalize::tidy;
 use crate::stages::sections;

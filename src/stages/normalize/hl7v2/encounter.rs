@@ -81,9 +81,10 @@ pub(super) fn removals(subject: &Subject<'_>) -> Vec<Removal> {
         return Vec::new();
     }
     let own = (trigger == "A23").then(|| subject.encounter.clone()).flatten();
-    let merged = ["A41", "A42", "A49", "A50"].contains(&trigger).then(|| {
+    let merged = ["A06", "A07", "A41", "A42", "A49", "A50"].contains(&trigger).then(|| {
         let merge = subject.first("MRG")?;
-        let former = types::identifier(merge.field(5)).or_else(|| types::identifier(merge.field(3)))?;
+        let account = || types::identifier(merge.field(3)).filter(|_| !matches!(trigger, "A06" | "A07"));
+        let former = types::identifier(merge.field(5)).or_else(account)?;
         Some(encounter_key(&former)).filter(|former| Some(former) != subject.encounter.as_ref())
     });
     own.into_iter().chain(merged.flatten()).map(|key| subject.removal(key)).collect()
@@ -119,6 +120,10 @@ fn details(subject: &Subject<'_>, visit: &Segment<'_>, event: Option<&str>, draf
     if let Some(event) = event {
         let when = subject.header.occurred.as_ref().map(|when| format!(" ({})", when.words()));
         draft.lines.labelled("Last event", Some(format!("{event}{}", when.unwrap_or_default())));
+    }
+    let is_psychiatric = visit.text(10).is_some_and(|service| service.to_ascii_uppercase().starts_with("PSY"));
+    if is_psychiatric {
+        draft.sensitive("PSY");
     }
     let more = subject.first("PV2");
     if let Some(more) = more {

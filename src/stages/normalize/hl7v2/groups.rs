@@ -7,9 +7,8 @@ use super::subject::Subject;
 const HEADS: [&str; 9] = ["OBR", "RXO", "RXE", "RXD", "RXG", "RXA", "TXA", "ODS", "RQD"];
 
 /// Segments that end a group: what follows belongs to the visit or to an appointment again.
-const ENDS: [&str; 16] = [
-    "PID", "PV1", "AL1", "IAM", "DG1", "PR1", "PRB", "IN1", "GT1", "FT1", "RGS", "AIS", "AIG", "AIL", "AIP", "SCH",
-];
+const ENDS: [&str; 16] =
+    ["PID", "PV1", "AL1", "IAM", "DG1", "PR1", "PRB", "IN1", "GT1", "FT1", "RGS", "AIS", "AIG", "AIL", "AIP", "SCH"];
 
 #[derive(Default)]
 pub(super) struct Group<'a> {
@@ -68,7 +67,8 @@ pub(super) fn groups<'a>(subject: &Subject<'a>) -> Vec<Group<'a>> {
                 groups.push(Group { order, head: Some(segment), rest: specimen.into_iter().collect() });
             }
         } else if ENDS.contains(&name) && (current.head.is_some() || current.order.is_some()) {
-            let is_within_order = matches!(name, "AL1" | "DG1" | "IN1" | "GT1" | "FT1" | "PV1") && current.order.is_some();
+            let is_within_order =
+                matches!(name, "AL1" | "DG1" | "IN1" | "GT1" | "FT1" | "PV1") && current.order.is_some();
             if is_within_order {
                 current.rest.push(segment);
             } else {

@@ -103,7 +103,10 @@ fn names(header: &Segment<'_>, event: Option<&Segment<'_>>) -> (String, String) 
         let letters = text.unwrap_or_default();
         letters.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>()
     };
-    (short(kind), short(trigger))
+    let (kind, trigger) = (short(kind), short(trigger));
+    // Without a type, an event `A..` is one of admission.
+    let is_bare = kind.is_empty() && trigger.starts_with('A') && event.is_some();
+    (if is_bare { "ADT".to_owned() } else { kind }, trigger)
 }
 
 #[cfg(test)]

@@ -41,11 +41,12 @@ pub(super) fn read(subject: &Subject<'_>, group: &Group<'_>, given: &Segment<'_>
         _ if vaccine.has_code(&NO_VACCINE) => "not given",
         _ => "given",
     };
-    let historical = Concept::all(given.field(9)).iter().any(|note| {
-        note.code().is_some_and(|code| code.len() == 2 && code.starts_with('0') && code != "00")
-    });
+    let historical = Concept::all(given.field(9))
+        .iter()
+        .any(|note| note.code().is_some_and(|code| code.len() == 2 && code.starts_with('0') && code != "00"));
     let told = historical.then(|| "reported from elsewhere, not given here".to_owned());
-    let parts = [when.as_ref().map(|when| when.day.clone()), dose(given), told, refusal.map(|why| format!("reason {why}"))];
+    let parts =
+        [when.as_ref().map(|when| when.day.clone()), dose(given), told, refusal.map(|why| format!("reason {why}"))];
     let aside = parts.into_iter().flatten().map(|part| format!(", {part}")).collect::<String>();
     let claim = Claim { value: None, status: Some(status.to_owned()), effective: draft.effective };
     let line = format!("Immunization ({status}): {}{aside}{}", vaccine.words, vaccine.aside());

@@ -11,9 +11,8 @@ use super::subject::Subject;
 use super::types::{self, Concept, joined};
 
 /// SNOMED codes that state the absence of an allergy.
-const NO_ALLERGY: [&str; 8] = [
-    "716186003", "160244002", "409137002", "428607008", "429625007", "716184000", "428197003", "716185004",
-];
+const NO_ALLERGY: [&str; 8] =
+    ["716186003", "160244002", "409137002", "428607008", "429625007", "716184000", "428197003", "716185004"];
 
 pub(super) fn read(subject: &Subject<'_>, changes: &mut Changes) {
     allergy_list(subject, changes);
@@ -47,10 +46,17 @@ fn allergy_list(subject: &Subject<'_>, changes: &mut Changes) {
         let identified = subject.header.moment(allergy.field(6));
         let reactions = joined(allergy.repetitions(5).into_iter().filter_map(|reaction| reaction.words()));
         let severity = allergy.field(4);
-        state_allergy(&mut draft, &substance, Concept::read(allergy.field(2)), severity_words(severity), reactions, |claim| {
-            claim.effective = identified.as_ref().map(|moment| moment.instant);
-            identified.as_ref().map(|moment| format!("identified {}", moment.day))
-        });
+        state_allergy(
+            &mut draft,
+            &substance,
+            Concept::read(allergy.field(2)),
+            severity_words(severity),
+            reactions,
+            |claim| {
+                claim.effective = identified.as_ref().map(|moment| moment.instant);
+                identified.as_ref().map(|moment| format!("identified {}", moment.day))
+            },
+        );
     }
     put(draft, subject, changes);
 }
@@ -136,7 +142,8 @@ fn allergy_updates(subject: &Subject<'_>, changes: &mut Changes) {
 fn diagnoses(subject: &Subject<'_>, changes: &mut Changes) {
     let mut list = Draft::new(subject.visit_key("Condition"), Kind::Problem, "Condition", "Diagnoses");
     for diagnosis in subject.every("DG1") {
-        let Some(key) = acted_on(diagnosis, 20, 21).map(|id| subject.item_key("Condition", &id)) else {
+        let id = acted_on(diagnosis, 20, 21);
+        let Some(key) = id.map(|id| format!("Condition/{}/{id}", subject.local)) else {
             state_diagnosis(subject, diagnosis, &mut list);
             continue;
         };
@@ -236,7 +243,8 @@ fn problems(subject: &Subject<'_>, changes: &mut Changes) {
 fn procedures(subject: &Subject<'_>, changes: &mut Changes) {
     let mut list = Draft::new(subject.visit_key("Procedure"), Kind::Procedure, "Procedure", "Procedures");
     for procedure in subject.every("PR1") {
-        let Some(key) = acted_on(procedure, 19, 20).map(|id| subject.item_key("Procedure", &id)) else {
+        let id = acted_on(procedure, 19, 20);
+        let Some(key) = id.map(|id| format!("Procedure/{}/{id}", subject.local)) else {
             state_procedure(subject, procedure, &mut list);
             continue;
         };

@@ -13,6 +13,9 @@ use super::escapes;
 /// Segments of one message, as far as they are read.
 const MAX_SEGMENTS: usize = 200_000;
 
+/// Lines that are told of as broken.
+const MAX_FINDINGS: usize = 50;
+
 /// Segments whose last field is text that senders break over lines.
 const TEXT_SEGMENTS: [&str; 3] = ["OBX", "NTE", "TXA"];
 
@@ -38,8 +41,7 @@ impl Syntax {
     fn read(text: &str, encoding: &'static Encoding) -> Option<Self> {
         let mut rest = text.get(3..)?.chars();
         let field = rest.next().filter(|c| !c.is_alphanumeric() && !c.is_whitespace() && !c.is_control())?;
-        let declared: Vec<char> =
-            rest.take(8).take_while(|c| *c != field && !matches!(c, '\r' | '\n')).collect();
+        let declared: Vec<char> = rest.take(8).take_while(|c| *c != field && !matches!(c, '\r' | '\n')).collect();
         let usual = Self { field, encoding, ..Self::default() };
         let sign = |position: usize, fallback: char| {
             declared.get(position).copied().filter(|c| !c.is_alphanumeric() && !c.is_whitespace()).unwrap_or(fallback)
@@ -86,7 +88,8 @@ impl<'a> Message<'a> {
     /// Errors: no `MSH` to begin with, no separators, more segments than are read.
     pub fn parse(text: &'a str, encoding: &'static Encoding) -> Result<Self, Unreadable> {
         let malformed = |detail: &str| Unreadable::new(QuarantineReason::MalformedHl7, detail);
-        let text = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '"'));
+        let text =
+            text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '"'));
         if !text.get(..3).is_some_and(|name| name.eq_ignore_ascii_case("MSH")) {
             return Err(malformed("no segment MSH to begin with"));
         }
@@ -104,7 +107,9 @@ impl<'a> Message<'a> {
                     let continues = TEXT_SEGMENTS.contains(&broken.as_str()) || line.contains(syntax.field);
                     let rule = if continues { "broken_segment" } else { "unread_line" };
                     let path = format!("{broken} (segment {})", spans.len());
-                    findings.push(Finding { rule: rule.to_owned(), severity: Severity::Warning, path });
+                    if findings.len() < MAX_FINDINGS {
+                        findings.push(Finding { rule: rule.to_owned(), severity: Severity::Warning, path });
+                    }
                     if continues && let Some(last) = spans.last_mut() {
                         last.1 = end;
                     }
@@ -251,7 +256,8 @@ impl<'a> Part<'a> {
     /// Text of several lines: each repetition and each `\.br\` begins a new one.
     pub fn paragraphs(self) -> String {
         let lines = self.raw.split(self.syntax.repetition);
-        let lines = lines.map(|raw| if raw.trim() == "\"\"" { String::new() } else { escapes::unescape(raw, self.syntax) });
+        let lines =
+            lines.map(|raw| if raw.trim() == "\"\"" { String::new() } else { escapes::unescape(raw, self.syntax) });
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -302,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_field_broken_over_lines_is_put_together() {
-        let message = parse("MSH|^~\\&|A\nOBX|1|TX|A||first\nsecond|||||F\nxyz");
+        let message = parse("MSH|^~\\&|A\nOBX|1|TX|A||first\nsecond||||||F\nxyz");
         assert_eq!(message.segments.len(), 2);
         assert_eq!(message.segments[1].text(11).as_deref(), Some("F xyz"));
         assert_eq!(message.segments[1].text(5).as_deref(), Some("first second"));

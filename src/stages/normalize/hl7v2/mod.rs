@@ -16,6 +16,8 @@ mod documents;
 mod draft;
 mod encounter;
 mod escapes;
+#[cfg(test)]
+mod fuzz_tests;
 mod groups;
 mod header;
 mod immunizations;
@@ -41,8 +43,8 @@ use header::Header;
 use message::{Message, Segment};
 use subject::Subject;
 
-/// Patients in one message; more are a register, not a message.
-const MAX_SUBJECTS: usize = 1_000;
+/// Findings that are told of one message.
+const MAX_FINDINGS: usize = 200;
 
 /// Errors: no message, or one that names no patient where it speaks of care.
 pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalized, Unreadable> {
@@ -68,13 +70,11 @@ pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalize
         Err(_) if !changes.removals.is_empty() => Vec::new(),
         Err(unreadable) => return Err(unread(&message, &header, unreadable)),
     };
-    if subjects.len() > MAX_SUBJECTS {
-        return Err(Unreadable::new(QuarantineReason::TooLarge, format!("more than {MAX_SUBJECTS} patients")));
-    }
     for subject in &subjects {
         read(subject, &message, namespace, &mut changes, &mut findings);
     }
     distinct(&mut changes, &mut findings);
+    findings.truncate(MAX_FINDINGS);
     if changes.is_empty() {
         return if is_known(&header) {
             Ok(nothing(format!("{} message", header.name), findings))
@@ -199,7 +199,8 @@ fn written(subject: &Subject<'_>, changes: &mut Changes, findings: &mut Vec<Find
         let mut body: Vec<&Segment<'_>> = own.iter().filter(|s| s.is("OBX") || s.is("NTE")).copied().collect();
         if !body.iter().any(is_content) {
             // Some senders put the text before the document's header.
-            body = subject.segments.iter().filter(|segment| starts.len() == 1 && is_content(segment)).copied().collect();
+            body =
+                subject.segments.iter().filter(|segment| starts.len() == 1 && is_content(segment)).copied().collect();
         }
         let draft = documents::draft(subject, document, &body, findings);
         changes.documents.extend(draft.map(|draft| draft.finish(subject)));

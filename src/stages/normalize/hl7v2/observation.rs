@@ -24,7 +24,12 @@ pub(super) struct Tally {
 }
 
 /// Adds every `OBX` and `NTE` of `segments`, in order; `taken` is the time of those that give none.
-pub(super) fn state(subject: &Subject<'_>, segments: &[&Segment<'_>], taken: Option<&Moment>, draft: &mut Draft) -> Tally {
+pub(super) fn state(
+    subject: &Subject<'_>,
+    segments: &[&Segment<'_>],
+    taken: Option<&Moment>,
+    draft: &mut Draft,
+) -> Tally {
     let mut tally = Tally::default();
     let mut rest = segments;
     while let Some((segment, after)) = rest.split_first() {
@@ -89,7 +94,7 @@ fn text_run(segments: &[&Segment<'_>]) -> usize {
         is_text(segment) && goes_on && !(is_string(segment) && is_string(first) && segment.text(4) != first.text(4))
     };
     let run = segments.iter().take_while(same).count();
-    if run > 1 && !segments.iter().take(run).all(|segment| segment.field(5).is_empty()) {
+    if run > 1 {
         return run;
     }
     let text = tidy::text(&first.field(5).paragraphs());
@@ -131,7 +136,13 @@ fn section(field: Part<'_>) -> Option<String> {
     Some(known.to_owned())
 }
 
-fn value_line(subject: &Subject<'_>, segment: &Segment<'_>, taken: Option<&Moment>, draft: &mut Draft, tally: &mut Tally) {
+fn value_line(
+    subject: &Subject<'_>,
+    segment: &Segment<'_>,
+    taken: Option<&Moment>,
+    draft: &mut Draft,
+    tally: &mut Tally,
+) {
     let status = status(segment);
     let concept = Concept::read(segment.field(3)).unwrap_or_else(|| Concept::named("Observation".to_owned()));
     let own = subject.header.moment(segment.field(14));
@@ -158,7 +169,9 @@ fn value_line(subject: &Subject<'_>, segment: &Segment<'_>, taken: Option<&Momen
     }
     let found = value(subject, segment, draft, tally);
     let standing = status.as_deref().map(status_words);
-    if found.is_none() && segment.field(5).is_empty() && Concept::read(segment.field(3)).is_none() {
+    let is_measured = segment.text(2).is_some_and(|kind| matches!(kind.as_str(), "NM" | "SN" | "CE" | "CWE" | "CNE"));
+    let says_why = !matches!(status.as_deref(), None | Some("F" | "C" | "A" | "O"));
+    if found.is_none() && !is_measured && !says_why {
         return;
     }
     let limits = segment.field(7).line().map(|range| format!("reference {range}"));
@@ -198,7 +211,12 @@ fn attached_text(segment: &Segment<'_>, concept: &Concept, draft: &mut Draft) ->
 }
 
 /// The value as words and to compute with; `None` where there is none to state.
-fn value(subject: &Subject<'_>, segment: &Segment<'_>, draft: &mut Draft, tally: &mut Tally) -> Option<(String, FactValue)> {
+fn value(
+    subject: &Subject<'_>,
+    segment: &Segment<'_>,
+    draft: &mut Draft,
+    tally: &mut Tally,
+) -> Option<(String, FactValue)> {
     let field = segment.field(5);
     let kind = segment.text(2).unwrap_or_default().to_ascii_uppercase();
     let unit = types::unit(segment.field(6));
@@ -228,7 +246,11 @@ fn value(subject: &Subject<'_>, segment: &Segment<'_>, draft: &mut Draft, tally:
         "ED" => match attachments::read(field) {
             Attachment::File(words) => {
                 let path = format!("OBX-5 (segment {})", segment.position);
-                tally.findings.push(Finding { rule: "attachment_not_read".to_owned(), severity: Severity::Warning, path });
+                tally.findings.push(Finding {
+                    rule: "attachment_not_read".to_owned(),
+                    severity: Severity::Warning,
+                    path,
+                });
                 text(format!("attached {words}, not read"))
             }
             Attachment::Text(_) | Attachment::Nothing => None,

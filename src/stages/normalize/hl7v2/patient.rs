@@ -51,7 +51,8 @@ pub(super) fn draft(subject: &Subject<'_>) -> Option<Draft> {
     say(None, "Also known as", other_names(pid.field(5), pid.field(9), name.as_deref()));
     say(Some("birthDate"), "Born", born.map(|born| born.day));
     say(Some("gender"), "Sex", sex);
-    let died = subject.header.moment(pid.field(29)).map(|died| died.words());
+    let is_alive = pid.text(30).is_some_and(|flag| flag.eq_ignore_ascii_case("N"));
+    let died = subject.header.moment(pid.field(29)).filter(|_| !is_alive).map(|died| died.words());
     say(None, "Deceased", died.or_else(|| types::is_yes(pid.text(30)).then(|| "yes".to_owned())));
     say(None, "Race", concepts(pid.field(10)));
     say(None, "Ethnicity", concepts(pid.field(22)));
@@ -114,9 +115,9 @@ fn notes(subject: &Subject<'_>, draft: &mut Draft) {
 }
 
 fn best_name<'a>(names: &[Part<'a>]) -> Option<Part<'a>> {
-    let of = |wanted: &str| names.iter().find(|name| types::name_type(**name).as_deref() == Some(wanted)).copied();
-    let untyped = || names.iter().find(|name| types::name_type(**name).is_none()).copied();
-    of("L").or_else(|| of("D")).or_else(untyped).or_else(|| names.first().copied())
+    // The legal name comes first, whatever it is called; aliases and former names follow it.
+    let is_other = |name: &&Part<'a>| matches!(types::name_type(**name).as_deref(), Some("A" | "M" | "N" | "S" | "B"));
+    names.iter().find(|name| !is_other(name)).or_else(|| names.first()).copied()
 }
 
 fn other_names(names: Part<'_>, aliases: Part<'_>, best: Option<&str>) -> Option<String> {

@@ -24,6 +24,12 @@ pub(super) struct Subject<'a> {
     pub is_only: bool,
 }
 
+/// Patients in one message; more are a register, not a message.
+const MAX_SUBJECTS: usize = 200;
+
+/// Segments before the first patient that each of several is given.
+const MAX_SHARED: usize = 100;
+
 /// An identifier as a message gives it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Identifier {
@@ -33,9 +39,8 @@ pub(super) struct Identifier {
 }
 
 /// Kinds of identifiers that name something else than the record: social security, licences, insurance, visits.
-const OTHER_KINDS: [&str; 18] = [
-    "SS", "SSN", "SSA", "DL", "PPN", "AN", "VN", "MC", "MA", "MB", "BC", "CZ", "NI", "NNUSA", "PC", "HC", "BA", "DLN",
-];
+const OTHER_KINDS: [&str; 18] =
+    ["SS", "SSN", "SSA", "DL", "PPN", "AN", "VN", "MC", "MA", "MB", "BC", "CZ", "NI", "NNUSA", "PC", "HC", "BA", "DLN"];
 
 impl<'a> Subject<'a> {
     /// Every patient of a message, in order.
@@ -53,7 +58,12 @@ impl<'a> Subject<'a> {
         let Some(first) = starts.first().copied() else {
             return Err(Unreadable::new(QuarantineReason::InvalidResource, "no segment PID"));
         };
-        let shared = segments.get(..first).unwrap_or_default();
+        if starts.len() > MAX_SUBJECTS {
+            return Err(Unreadable::new(QuarantineReason::TooLarge, format!("more than {MAX_SUBJECTS} patients")));
+        }
+        // Every patient gets what is shared, so of several only a part of a long one is.
+        let limit = if starts.len() > 1 { MAX_SHARED } else { usize::MAX };
+        let shared = segments.get(..first.min(limit)).unwrap_or_default();
         let mut subjects = Vec::new();
         let mut nameless = None;
         for (index, start) in starts.iter().copied().enumerate() {
@@ -181,11 +191,9 @@ fn confidentiality(segments: &[&Segment<'_>]) -> Confidentiality {
     let is_no = |text: &str| matches!(text.to_ascii_uppercase().as_str(), "N" | "NO" | "0" | "F" | "FALSE");
     let vip = of("PV1", 16).is_some_and(|text| !is_no(&text));
     let protected = types::is_yes(of("PD1", 12));
-    let restricted = segments.iter().any(|segment| {
-        segment.is("ARV")
-            && segment.text(3).is_some()
-            && segment.text(2).as_deref() != Some("D")
-    });
+    let restricted = segments
+        .iter()
+        .any(|segment| segment.is("ARV") && segment.text(3).is_some() && segment.text(2).as_deref() != Some("D"));
     if vip || protected || restricted { Confidentiality::R } else { Confidentiality::N }
 }
 

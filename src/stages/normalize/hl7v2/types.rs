@@ -203,6 +203,9 @@ pub(super) fn telecom(part: Part<'_>) -> Option<(&'static str, String)> {
         leaf(7).map(|_| digits.join(" "))
     };
     let number = leaf(1).or_else(|| leaf(12)).or_else(dialled)?;
+    if !number.contains(|c: char| c.is_ascii_digit() || c == '@') {
+        return None;
+    }
     let label = match (leaf(2).as_deref(), leaf(3).as_deref()) {
         _ if number.contains('@') => "Email",
         (_, Some("FX")) => "Fax",
@@ -281,7 +284,10 @@ mod tests {
         assert_eq!(with("9^Chu^Mei", clinician).as_deref(), Some("Mei Chu"));
         assert_eq!(with("John Smith", clinician).as_deref(), Some("John Smith"));
         assert_eq!(with("ICU^101^2^North", place).as_deref(), Some("ICU, room 101, bed 2, North"));
-        assert_eq!(with("1 Elm St&Elm St^^Bend^OR^97701", address).as_deref(), Some("1 Elm St Elm St, Bend, OR, 97701"));
+        assert_eq!(
+            with("1 Elm St&Elm St^^Bend^OR^97701", address).as_deref(),
+            Some("1 Elm St Elm St, Bend, OR, 97701")
+        );
         assert_eq!(with("^WPN^PH^^1^541^5550100", telecom), Some(("Work phone", "1 541 5550100".to_owned())));
         assert_eq!(with("^NET^Internet^a@b.example", telecom), Some(("Email", "a@b.example".to_owned())));
         assert_eq!(with("100&USD", amount).as_deref(), Some("100 USD"));
