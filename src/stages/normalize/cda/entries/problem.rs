@@ -55,6 +55,7 @@ pub(super) fn read<'t>(
     let period = Period::of(element, "effectiveTime");
     let none_at_all = value.has(&NO_PROBLEM) || (negated && value.has(&ANY_PROBLEM));
     let display = if none_at_all { "No known problems".to_owned() } else { display };
+    let coded = if none_at_all { &Concept::snomed(NO_PROBLEM[0]) } else { &value };
     let standing = if none_at_all {
         None
     } else if negated {
@@ -79,8 +80,8 @@ pub(super) fn read<'t>(
     let mut anchors = anchors(element);
     anchors.extend(concern.into_iter().flat_map(super::anchors));
     Some(Entry {
-        line: format!("{heading}: {display}{more}{}", value.suffix()),
-        statement: Some(stated(FactKind::Condition, &display, &value, standing, period.start())),
+        line: format!("{heading}: {display}{more}{}", coded.suffix()),
+        statement: Some(stated(FactKind::Condition, &display, coded, standing, period.start())),
         anchors,
     })
 }
