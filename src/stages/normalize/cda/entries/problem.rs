@@ -107,10 +107,15 @@ fn standing(
             None
         }
     });
-    let ended =
-        period.has_end && period.high.as_ref().is_none_or(|end| scene.written.is_none_or(|now| end.instant <= now));
-    if ended {
-        return Some(observed.filter(|word| *word != "active").unwrap_or("resolved"));
+    let tracked = concern.and_then(status) == Some("active");
+    match &period.high {
+        Some(end) if scene.written.is_none_or(|now| end.instant <= now) => {
+            return Some(observed.filter(|word| *word != "active").unwrap_or("resolved"));
+        }
+        // An end that isn't known says that there was one, unless the problem is tracked all the same.
+        None if period.has_end && tracked => return observed,
+        None if period.has_end => return Some(observed.filter(|word| *word != "active").unwrap_or("resolved")),
+        _ => {}
     }
     observed.or_else(|| match concern.and_then(status) {
         Some("active" | "new") => Some("active"),
