@@ -18,8 +18,8 @@ pub(in crate::stages) use decode::decode;
 /// Levels of nesting that are read; real documents stay below 60.
 pub(in crate::stages) const MAX_DEPTH: usize = 256;
 
-/// Elements, texts and attributes together; a record of 60 MiB has about half of it.
-const MAX_NODES: usize = 6_000_000;
+/// Elements, texts and attributes together; a record of 60 MiB has about as many.
+const MAX_NODES: usize = 4_000_000;
 
 /// The bytes aren't what they were declared to be.
 pub(in crate::stages) fn guessed() -> Finding {

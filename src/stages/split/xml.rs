@@ -1,4 +1,4 @@
-//! A Bundle in XML to its entries' resources; any other XML is one record.
+//! A Bundle in XML to its entries' resources, an envelope to its CDA documents; any other XML is one record.
 //!
 //! Of a delivery in UTF-8 each record is exactly its part; in other character sets it stands in UTF-8.
 
@@ -11,20 +11,35 @@ use crate::stages::normalize::xml::{Element, Tree, decode};
 
 use super::{Links, MAX_BUNDLE_DEPTH, Pieces, record_key};
 
+const DOCUMENT: &str = "ClinicalDocument";
+
 pub(super) fn split(bytes: &[u8], pieces: &mut Pieces) {
     let whole = |pieces: &mut Pieces| pieces.put(bytes, None, &Links::default());
     if bytes.trim_ascii().is_empty() {
         return pieces.unreadable(bytes, QuarantineReason::MalformedXml, "no element");
     }
-    let Some(decoded) = decode(bytes).ok().filter(|decoded| decoded.text.contains("Bundle")) else {
+    let Some(decoded) = decode(bytes).ok().filter(|decoded| may_hold_several(&decoded.text)) else {
         return whole(pieces);
     };
     match Tree::parse(&decoded.text) {
+        Ok(tree) if documents(tree.root()).nth(1).is_some() => {
+            documents(tree.root()).for_each(|one| pieces.put(one.slice().as_bytes(), None, &Links::default()));
+        }
         Ok(tree) if is_bundle(tree.root()) && tree.root().child("entry").is_some() => {
             bundle(tree.root(), &Links::default(), 0, pieces);
         }
         _ => whole(pieces),
     }
+}
+
+fn may_hold_several(text: &str) -> bool {
+    text.contains("Bundle") || text.matches("ClinicalDocument").nth(2).is_some()
+}
+
+/// CDA documents in an envelope; a document itself is one, whatever it holds.
+fn documents<'t>(root: Element<'t>) -> impl Iterator<Item = Element<'t>> {
+    let is_envelope = root.name() != DOCUMENT;
+    root.descendants().filter(move |element| is_envelope && element.name() == DOCUMENT)
 }
 
 fn is_bundle(element: Element<'_>) -> bool {
@@ -108,6 +123,13 @@ mod tests {
         assert_eq!(found[0].0, b"<Patient><id value='1'/></Patient>");
         assert_eq!(found[1].1, RecordAction::Delete("Condition/7".into()));
         assert_eq!((found[2].0.len(), found[3].0.as_slice()), (0, b"<Flag/>".as_slice()));
+    }
+
+    #[test]
+    fn documents_in_one_envelope_are_records_of_their_own() {
+        let found = pieces(b"<set><ClinicalDocument><id/></ClinicalDocument><x><ClinicalDocument/></x></set>");
+        assert!(matches!(found.as_slice(), [Piece::Record(first), Piece::Record(_)]
+            if first.bytes == b"<ClinicalDocument><id/></ClinicalDocument>"));
     }
 
     #[test]

@@ -95,6 +95,17 @@ impl Concept {
         Self { display, codes, null: element.attribute("nullFlavor").map(str::to_owned) }
     }
 
+    /// Called by nothing but its code.
+    pub fn is_bare(&self) -> bool {
+        self.codes.first().is_some_and(|code| self.display.as_deref() == Some(code.words().as_str()))
+    }
+
+    /// A code of SNOMED CT without words of its own.
+    pub fn snomed(code: &str) -> Self {
+        let code = Code { system: Some("http://snomed.info/sct".to_owned()), code: code.to_owned() };
+        Self { codes: vec![code], ..Self::default() }
+    }
+
     pub fn at(element: Element<'_>, path: &str, references: &References<'_>) -> Self {
         element.at(path).map(|found| Self::read(found, references)).unwrap_or_default()
     }

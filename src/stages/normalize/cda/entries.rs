@@ -17,6 +17,10 @@ use super::time::Period;
 
 const TEMPLATE_ROOT: &str = "2.16.840.1.113883.10.20.22.4.";
 
+/// Observations that only qualify what they stand in: severity, standing, priority, criticality, reaction.
+const REMARKS: [&str; 7] = ["5", "6", "8", "9", "28", "143", "145"];
+const REMARK_CODES: [&str; 4] = ["SEV", "33999-4", "225773000", "82606-5"];
+
 /// What one entry says: a line of its own, the fact in it, and the ids of narrative that say the same.
 #[derive(Debug)]
 pub(super) struct Entry<'t> {
@@ -74,6 +78,9 @@ fn any<'t>(element: Element<'t>, scene: &Scene<'_, 't>, outer: &Period, found: &
 }
 
 fn observation<'t>(element: Element<'t>, scene: &Scene<'_, 't>, outer: &Period, found: &mut Vec<Entry<'t>>) {
+    if has_template(element, &REMARKS) || code_of(element).is_some_and(|code| REMARK_CODES.contains(&code)) {
+        return;
+    }
     if allergy::is_one(element) {
         found.extend(allergy::read(element, None, scene));
     } else if problem::is_one(element, scene) {
@@ -117,6 +124,10 @@ fn has_template(element: Element<'_>, numbers: &[&str]) -> bool {
 
 fn status(element: Element<'_>) -> Option<&str> {
     element.at("statusCode")?.attribute("code")
+}
+
+fn code_of(element: Element<'_>) -> Option<&str> {
+    element.at("code")?.attribute("code")
 }
 
 fn is_negated(element: Element<'_>) -> bool {

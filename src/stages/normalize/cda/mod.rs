@@ -127,7 +127,10 @@ fn read(document: Element<'_>, source: &str, record: &RawRecord, namespace: &str
     let repeats = Cell::new(source.len().saturating_mul(REPEATS_PER_BYTE).max(REPEATS_AT_LEAST));
     let mut body = Body { page: &mut page, references: &mut references, written: header.written, repeats };
     body.sections(document, 2, "");
-    let (text, sections, facts) = page.into_parts();
+    let (text, mut sections, facts) = page.into_parts();
+    if document.at("component/nonXMLBody").is_some() {
+        sections = crate::stages::sections::detect(&text);
+    }
     let document = Document {
         source_key: header.key.unwrap_or_else(|| format!("ClinicalDocument/{}", super::fingerprint(&record.bytes))),
         source_version: header.version,

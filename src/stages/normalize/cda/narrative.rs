@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::stages::normalize::html;
 use crate::stages::normalize::xml::{Element, Node};
 
 use super::table;
@@ -15,6 +16,10 @@ static ESCAPED_TAG: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)<(/?)(br|p|div|li|ul|ol|tr|table|b|i|u|em|strong|span|font)(\s[^<>]{0,200})?/?>")
         .expect("a fixed pattern")
 });
+
+/// A whole piece of HTML that was put in as text.
+static ESCAPED_PAGE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)</(table|tr|td|div|p|ul|ol|html|body|h[1-6])>").expect("a fixed pattern"));
 
 /// Lines of a narrative; an empty one sets paragraphs apart.
 #[derive(Debug, Default)]
@@ -313,6 +318,13 @@ impl<'t, 'r> Writer<'t, 'r> {
     }
 
     fn text(&mut self, text: &str) {
+        if text.contains("</") && ESCAPED_PAGE.is_match(text) {
+            for line in html::to_text(text).lines() {
+                self.words(line);
+                self.break_line();
+            }
+            return;
+        }
         if text.contains('<') && ESCAPED_TAG.is_match(text) {
             let plain = ESCAPED_TAG.replace_all(text, |tag: &regex::Captures<'_>| {
                 let name = tag.get(2).map(|name| name.as_str().to_ascii_lowercase()).unwrap_or_default();
@@ -475,6 +487,12 @@ mod tests {
             lines("<text>one&#xA;two &lt;br/&gt;three &lt;5 &lt;b&gt;x&lt;/b&gt;</text>"),
             ["one", "two", "three <5 x"]
         );
+    }
+
+    #[test]
+    fn html_that_was_put_in_as_text_is_read_as_html() {
+        let found = lines("<text><![CDATA[<p>One</p><table><tr><td>Na</td><td>140</td></tr></table>]]> end</text>");
+        assert_eq!(found, ["One", "Na | 140", "end"]);
     }
 
     #[test]

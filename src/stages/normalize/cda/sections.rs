@@ -21,6 +21,9 @@ const OBJECT_CATALOG: &str = "121181";
 /// An id that stands for this many lines or more is no citation of one statement.
 const MANY_LINES: usize = 4;
 
+/// Lines that are longer aren't searched for what they call a thing.
+const MAX_SEARCHED_BYTES: usize = 4000;
+
 pub(super) struct Body<'p, 't> {
     pub page: &'p mut Page,
     pub references: &'p mut References<'t>,
@@ -98,7 +101,9 @@ impl<'t> Body<'_, 't> {
         if below.is_empty() {
             return;
         }
-        self.page.gap();
+        if !narrative.is_empty() {
+            self.page.gap();
+        }
         self.page.line(if narrative.is_empty() { "From coded data:" } else { "Structured entries:" });
         let mut listed = std::collections::HashMap::<String, Span>::new();
         for entry in below {
@@ -120,7 +125,10 @@ impl<'t> Body<'_, 't> {
                 return None;
             }
             let lines = spans.get(first..=last)?.iter().copied().flatten();
-            let says = |span: &Span| !display.is_empty() && self.page.at(*span).to_lowercase().contains(&display);
+            let says = |span: &Span| {
+                let line = self.page.at(*span);
+                !display.is_empty() && line.len() <= MAX_SEARCHED_BYTES && line.to_lowercase().contains(&display)
+            };
             lines.clone().take(MANY_LINES * 4).find(says).or_else(|| {
                 let mut lines = lines;
                 if last - first < MANY_LINES { lines.next() } else { None }

@@ -10,6 +10,8 @@ use super::narrative::{Narrative, Writer};
 /// Spans beyond these are slips.
 const MAX_COLUMN_SPAN: usize = 100;
 const MAX_ROW_SPAN: usize = 1000;
+/// Columns beyond this are read without spans.
+const MAX_COLUMNS: usize = 200;
 /// The longest header that is written before each cell, and the longest cell that is repeated in each row it spans.
 const MAX_LABEL_CHARACTERS: usize = 80;
 const MAX_REPEATED_BYTES: usize = 200;
@@ -68,7 +70,7 @@ fn gather<'t>(
                 "thead" => gather(inner, Place::Head, repeats, rows, before),
                 "tbody" => gather(inner, Place::Body, repeats, rows, before),
                 "tfoot" => gather(inner, Place::Foot, repeats, rows, before),
-                "tr" => rows.push(row(inner, place, repeats)),
+                "tr" => rows.extend(Some(row(inner, place, repeats)).filter(|row| !row.cells.is_empty())),
                 "td" | "th" => rows.push(Row { id: None, cells: vec![cell(inner, repeats)], place }),
                 _ => {
                     let mut writer = Writer::new(repeats);
@@ -202,8 +204,10 @@ impl<'t> TableWriter<'t, '_> {
                 continue;
             }
             for (column, width, text) in texts {
-                for covered in column..column + width {
-                    self.add_label(covered, &text);
+                for covered in column..column + width.min(MAX_COLUMNS) {
+                    if covered == column || (covered < MAX_COLUMNS && self.spend(text.len())) {
+                        self.add_label(covered, &text);
+                    }
                 }
             }
         }
@@ -349,7 +353,7 @@ impl<'t> TableWriter<'t, '_> {
     }
 
     fn hold_span(&mut self, column: usize, text: String, rows: usize) {
-        if rows <= 1 {
+        if rows <= 1 || column >= MAX_COLUMNS {
             return;
         }
         if self.spanning.len() <= column {

@@ -163,6 +163,14 @@ fn lost_words(bytes: &[u8], document: &Document) -> Vec<String> {
         }
     }
     words(&document.text, &mut count, -1);
+    for text in tree.root().descendants().filter(|element| element.name() == "section").filter_map(|s| s.child("text"))
+    {
+        let mut own = HashMap::new();
+        narrative_words(text, &mut own);
+        let repeats = Cell::new(100_000);
+        words(&narrative::Narrative::read(text, &repeats).lines.join("\n"), &mut own, -1);
+        count.extend(own.into_iter().filter(|(_, missing)| *missing > 0));
+    }
     let mut lost: Vec<String> = count.into_iter().filter(|(_, missing)| *missing > 0).map(|(word, _)| word).collect();
     lost.sort();
     lost

@@ -74,11 +74,24 @@ pub(super) fn quantity_words(element: Element<'_>) -> Option<String> {
     Some(tidy::bounded(&format!("{value}{unit}"), 200))
 }
 
-/// The unit without UCUM's braces; `1` and fillers are none.
+/// The unit as people write it, without UCUM's braces; `1` and fillers are none.
 fn unit(element: Element<'_>) -> Option<String> {
     let unit = element.attribute("unit")?;
     if matches!(unit, "1" | "[null]" | "null") {
         return None;
+    }
+    let plain = match unit {
+        "[in_us]" | "[in_i]" => "in",
+        "[ft_us]" | "[ft_i]" => "ft",
+        "[lb_av]" => "lb",
+        "[oz_av]" => "oz",
+        "[degF]" => "°F",
+        "Cel" => "°C",
+        "mm[Hg]" => "mmHg",
+        _ => "",
+    };
+    if !plain.is_empty() {
+        return Some(plain.to_owned());
     }
     let bare: String = unit.chars().filter(|c| !matches!(c, '{' | '}')).collect();
     Some(tidy::bounded(&bare, 60)).filter(|unit| !unit.is_empty())
@@ -118,6 +131,7 @@ mod tests {
             ("<value xsi:type='PQ' value='6.30' unit='%'/>", "6.30 %"),
             ("<value value='6.30' unit='{score}'/>", "6.30 score"),
             ("<value xsi:type='PQ' value='12' unit='1'/>", "12"),
+            ("<value xsi:type='PQ' value='128' unit='mm[Hg]'/>", "128 mmHg"),
             ("<value xsi:type='PQ' value='&lt;0.1' unit='[null]'/>", "<0.1"),
             ("<value xsi:type='IVL_PQ'><low value='1' unit='mL'/><high value='3' unit='mL'/></value>", "1-3 mL"),
             ("<value xsi:type='IVL_PQ'><high value='5' unit='mg/dL' inclusive='false'/></value>", "< 5 mg/dL"),

@@ -2,6 +2,8 @@
 //!
 //! What repeats, what is a number and what is true or false can't be seen in XML; [`super::xml_elements`] knows.
 
+use std::collections::HashMap;
+
 use crate::domain::{Normalized, RawRecord, Unreadable};
 
 use super::super::json::Json;
@@ -40,14 +42,26 @@ pub(in crate::stages) fn held<'t>(element: Element<'t>) -> Option<Element<'t>> {
 }
 
 fn add_children(element: Element<'_>, parent: &str, members: &mut Vec<(String, Json)>) {
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for child in element.elements() {
         let name = child.name();
         let Some(value) = read(child, parent) else { continue };
-        if xml_elements::repeats(parent, name) {
-            add_to_list(members, name, value);
-        } else {
-            add(members, name, value);
+        match places.get(name).and_then(|place| members.get_mut(*place)) {
+            Some((_, known)) => add(known, value),
+            None => {
+                places.insert(name, members.len());
+                let value = if xml_elements::repeats(parent, name) { Json::List(vec![value]) } else { value };
+                members.push((name.to_owned(), value));
+            }
         }
+    }
+}
+
+/// What repeats becomes a list, even where it shouldn't repeat.
+fn add(known: &mut Json, value: Json) {
+    match known {
+        Json::List(items) => items.push(value),
+        first => *first = Json::List(vec![std::mem::replace(first, Json::Null), value]),
     }
 }
 
@@ -70,22 +84,6 @@ fn read(element: Element<'_>, parent: &str) -> Option<Json> {
         .collect();
     add_children(element, name, &mut members);
     (!members.is_empty()).then_some(Json::Object(members))
-}
-
-/// An element that shouldn't repeat and does is kept whole, as a list.
-fn add(members: &mut Vec<(String, Json)>, name: &str, value: Json) {
-    match members.iter_mut().find(|(known, _)| known == name) {
-        None => members.push((name.to_owned(), value)),
-        Some((_, Json::List(items))) => items.push(value),
-        Some((_, first)) => *first = Json::List(vec![std::mem::replace(first, Json::Null), value]),
-    }
-}
-
-fn add_to_list(members: &mut Vec<(String, Json)>, name: &str, value: Json) {
-    match members.iter_mut().rev().find(|(known, _)| known == name) {
-        Some((_, Json::List(items))) => items.push(value),
-        _ => members.push((name.to_owned(), Json::List(vec![value]))),
-    }
 }
 
 /// XHTML as it was written; a prefix before its names goes, since HTML has none.

@@ -55,7 +55,7 @@ pub(super) fn read<'t>(element: Element<'t>, concern: Option<Element<'t>>, scene
     let display = match substance_name {
         Some(name) if !(negated && substance.null.is_some()) => name,
         _ if none_known && !negated => sort.display.clone().unwrap_or_else(|| "No known allergies".to_owned()),
-        _ if negated => none_of(&sort),
+        _ if negated => none_of(&sort).0.to_owned(),
         _ => sort.display.clone().or_else(said)?,
     };
     let absent = none_known || (negated && display.starts_with("No known"));
@@ -76,7 +76,12 @@ pub(super) fn read<'t>(element: Element<'t>, concern: Option<Element<'t>>, scene
     } else {
         format!("Allergy{}", aside(standing))
     };
-    let coded = if substance.codes.is_empty() || absent { &sort } else { &substance };
+    let nothing = Concept::snomed(none_of(&sort).1);
+    let coded = match (absent && !none_known, substance.codes.is_empty() || absent) {
+        (true, _) => &nothing,
+        (_, true) => &sort,
+        _ => &substance,
+    };
     let mut anchors = anchors(element);
     let original = entity.and_then(|entity| entity.at("code/originalText/reference"));
     anchors.extend(original.and_then(|reference| super::local(reference.attribute("value")?)));
@@ -88,16 +93,17 @@ pub(super) fn read<'t>(element: Element<'t>, concern: Option<Element<'t>>, scene
     })
 }
 
-/// A negated sensitivity to nothing in particular: none is known.
-fn none_of(sort: &Concept) -> String {
+/// A negated sensitivity to nothing in particular: none is known. It has a code of its own, for its sort alone
+/// would say the opposite.
+fn none_of(sort: &Concept) -> (&'static str, &'static str) {
     if sort.has(&["416098002", "59037007"]) {
-        "No known drug allergies".to_owned()
+        ("No known drug allergies", "409137002")
     } else if sort.has(&["414285001", "235719002"]) {
-        "No known food allergies".to_owned()
+        ("No known food allergies", "429625007")
     } else if sort.has(&["426232007"]) {
-        "No known environmental allergies".to_owned()
+        ("No known environmental allergies", "428607008")
     } else {
-        "No known allergies".to_owned()
+        ("No known allergies", "716186003")
     }
 }
 

@@ -8,7 +8,9 @@ use super::super::concept::Concept;
 use super::super::references::plain;
 use super::super::time::{Period, frequency};
 use super::super::value;
-use super::{Entry, Scene, anchors, aside, details, has_template, is_negated, is_planned, stated, status};
+use super::{
+    Entry, REMARK_CODES, Scene, anchors, aside, code_of, details, has_template, is_negated, is_planned, stated, status,
+};
 
 const CVX: &str = "2.16.840.1.113883.12.292";
 const IMMUNIZATIONS: [&str; 1] = ["11369-6"];
@@ -155,8 +157,11 @@ fn because<'t>(element: Element<'t>) -> impl Iterator<Item = Element<'t>> {
 }
 
 fn reasons(element: Element<'_>, scene: &Scene<'_, '_>) -> Option<String> {
-    let words: Vec<String> =
-        because(element).filter_map(|reason| Concept::at(reason, "value", scene.references).display).collect();
+    let is_reason = |reason: &Element<'_>| !code_of(*reason).is_some_and(|code| REMARK_CODES.contains(&code));
+    let words: Vec<String> = because(element)
+        .filter(is_reason)
+        .filter_map(|reason| Concept::at(reason, "value", scene.references).display)
+        .collect();
     (!words.is_empty()).then(|| tidy::bounded(&words.join("; "), 300))
 }
 

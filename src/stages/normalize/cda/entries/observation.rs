@@ -25,15 +25,22 @@ fn entry<'t>(element: Element<'t>, scene: &Scene<'_, 't>, period: &Period) -> Op
     let concept = Concept::at(element, "code", scene.references);
     let mut values: Vec<Value> =
         element.all("value").filter_map(|value| value::read(value, scene.references)).collect();
-    let asserted = concept.has(&["ASSERTION"]) || concept.display.is_none();
-    let (display, concept) = if asserted {
-        let value = Concept::at(element, "value", scene.references);
-        let said = || element.child("text").and_then(|text| scene.references.text_of(text));
-        let display = value.display.clone().or_else(said)?;
-        values.clear();
-        (display, value)
-    } else {
-        (concept.display.clone()?, concept)
+    let value = Concept::at(element, "value", scene.references);
+    let unnamed = concept.has(&["ASSERTION"]) || concept.display.is_none();
+    let said = || element.child("text").and_then(|text| scene.references.text_of(text));
+    // Without a name of its own, an observation is called by what it found.
+    let (display, concept) = match (unnamed, value.display.clone()) {
+        (true, Some(found)) => {
+            values.clear();
+            (found, value)
+        }
+        (false, Some(found)) if concept.is_bare() && !value.codes.is_empty() => {
+            values.clear();
+            (found, concept)
+        }
+        (true, None) if values.is_empty() => (said()?, value),
+        (true, None) => (said().unwrap_or_else(|| "Observation".to_owned()), value),
+        (false, _) => (concept.display.clone()?, concept),
     };
     let planned = is_planned(element);
     let negated = is_negated(element);

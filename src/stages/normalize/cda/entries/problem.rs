@@ -55,6 +55,7 @@ pub(super) fn read<'t>(
     let period = Period::of(element, "effectiveTime");
     let none_at_all = value.has(&NO_PROBLEM) || (negated && value.has(&ANY_PROBLEM));
     let display = if none_at_all { "No known problems".to_owned() } else { display };
+    let coded = if none_at_all { &Concept::snomed(NO_PROBLEM[0]) } else { &value };
     let standing = if none_at_all {
         None
     } else if negated {
@@ -79,8 +80,8 @@ pub(super) fn read<'t>(
     let mut anchors = anchors(element);
     anchors.extend(concern.into_iter().flat_map(super::anchors));
     Some(Entry {
-        line: format!("{heading}: {display}{more}{}", value.suffix()),
-        statement: Some(stated(FactKind::Condition, &display, &value, standing, period.start())),
+        line: format!("{heading}: {display}{more}{}", coded.suffix()),
+        statement: Some(stated(FactKind::Condition, &display, coded, standing, period.start())),
         anchors,
     })
 }
@@ -106,10 +107,15 @@ fn standing(
             None
         }
     });
-    let ended =
-        period.has_end && period.high.as_ref().is_none_or(|end| scene.written.is_none_or(|now| end.instant <= now));
-    if ended {
-        return Some(observed.filter(|word| *word != "active").unwrap_or("resolved"));
+    let tracked = concern.and_then(status) == Some("active");
+    match &period.high {
+        Some(end) if scene.written.is_none_or(|now| end.instant <= now) => {
+            return Some(observed.filter(|word| *word != "active").unwrap_or("resolved"));
+        }
+        // An end that isn't known says that there was one, unless the problem is tracked all the same.
+        None if period.has_end && tracked => return observed,
+        None if period.has_end => return Some(observed.filter(|word| *word != "active").unwrap_or("resolved")),
+        _ => {}
     }
     observed.or_else(|| match concern.and_then(status) {
         Some("active" | "new") => Some("active"),
