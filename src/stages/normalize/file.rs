@@ -103,14 +103,20 @@ fn without<'a>(given: &'a str, prefix: &str) -> &'a str {
     given.strip_prefix(prefix).unwrap_or(given)
 }
 
-/// The file's own title, its first heading, its first line, or its name.
+/// The file's own title, its first heading, the first line that says something, or its name.
 fn title(own: Option<&str>, text: &str, name: Option<&str>) -> String {
     let heading = text.lines().find_map(|line| line.strip_prefix('#')).map(|line| line.trim_matches(['#', ' ']));
-    let first =
-        text.lines().map(|line| line.trim_matches(['*', '_', ' ', ':', '|', '-'])).find(|line| !line.is_empty());
-    let candidates = [own, heading, first, name];
+    let lines = || text.lines().map(|line| line.trim_matches(['*', '_', ' ', ':', '|', '-']));
+    let telling = lines().find(|line| says_something(line)).or_else(|| lines().find(|line| !line.is_empty()));
+    let candidates = [own, heading, telling, name];
     let best = candidates.into_iter().flatten().map(|title| tidy::bounded(title, MAX_TITLE_CHARACTERS));
     best.into_iter().find(|title| !title.is_empty()).unwrap_or_else(|| "Document".to_owned())
+}
+
+/// `1 | P a g e` and `Page 2 of 7` don't.
+fn says_something(line: &str) -> bool {
+    let mut words = line.split(|c: char| !c.is_alphabetic()).filter(|word| word.chars().count() > 2);
+    words.any(|word| !word.eq_ignore_ascii_case("page"))
 }
 
 fn finding(rule: &str, severity: Severity, path: &str) -> Finding {
@@ -169,6 +175,12 @@ mod tests {
         assert_eq!((note.patient, findings.len()), (Some(PatientId::new("8")), 0));
         let (note, _) = normalized(b"{\\rtf1 Seen.}", Format::Rtf, "a.rtf");
         assert_eq!((note.patient, note.title.as_str()), (None, "Seen."));
+    }
+
+    #[test]
+    fn a_page_number_is_no_title() {
+        assert_eq!(title(None, "1 | P a g e\nPage 1 of 7\n\nDischarge Summary", None), "Discharge Summary");
+        assert_eq!(title(None, "7.2", Some("a.pdf")), "7.2");
     }
 
     #[test]

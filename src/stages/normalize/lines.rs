@@ -20,6 +20,8 @@ pub(super) struct Statement {
 pub(super) struct Lines {
     text: String,
     facts: Vec<Fact>,
+    pages: Vec<usize>,
+    paged_blocks: usize,
 }
 
 impl Lines {
@@ -61,6 +63,23 @@ impl Lines {
         self.text.push_str(&text);
     }
 
+    /// Adds a tidy text that has pages; a second one has no page numbers of its own, so then neither has any.
+    pub fn paged_block(&mut self, text: &str, pages: &[usize]) {
+        let before = if self.text.is_empty() { 0 } else { self.text.len() + 2 };
+        self.block(text);
+        self.paged_blocks += usize::from(!pages.is_empty());
+        match self.paged_blocks {
+            1 if !pages.is_empty() => self.pages = pages.iter().map(|page| before + page).collect(),
+            0 | 1 => {}
+            _ => self.pages.clear(),
+        }
+    }
+
+    /// Where each page begins.
+    pub fn pages(&self) -> &[usize] {
+        &self.pages
+    }
+
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
@@ -99,5 +118,22 @@ mod tests {
         let (text, facts) = lines.into_parts();
         assert_eq!(text, "Überschrift\nPulse: 70\nNote: calm");
         assert_eq!(facts[0].span.of(&text), Some("Pulse: 70"));
+    }
+
+    #[test]
+    fn pages_are_counted_from_the_beginning_of_the_whole_text() {
+        let mut lines = Lines::default();
+        lines.push("Report: CT");
+        lines.paged_block("One\n\nTwo", &[0, 5]);
+        let begins: Vec<usize> = lines.pages().to_vec();
+        let (text, _) = lines.into_parts();
+        assert_eq!(begins.iter().map(|page| &text[*page..*page + 3]).collect::<Vec<_>>(), ["One", "Two"]);
+    }
+
+    #[test]
+    fn page_numbers_of_two_files_would_be_confused() {
+        let mut lines = Lines::default();
+        (0..3).for_each(|_| lines.paged_block("One\n\nTwo", &[0, 5]));
+        assert!(lines.pages().is_empty());
     }
 }

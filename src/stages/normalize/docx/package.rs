@@ -60,7 +60,7 @@ impl<'a> Package<'a> {
     pub fn part(&mut self, name: &str) -> Result<Option<Vec<u8>>, Unreadable> {
         let file = match self.archive.by_name(name) {
             Ok(file) => file,
-            Err(ZipError::FileNotFound { .. }) => return Ok(None),
+            Err(ZipError::FileNotFound) => return Ok(None),
             Err(_) => return Err(damaged("a part can't be unpacked")),
         };
         let mut bytes = Vec::new();

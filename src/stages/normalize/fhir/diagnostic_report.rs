@@ -71,7 +71,7 @@ fn presented_forms(body: &Json, lines: &mut Lines, findings: &mut Vec<Finding>) 
                     add("attachment_charset");
                 }
                 if !shown.contains(&readable.text) {
-                    lines.block(&readable.text);
+                    lines.paged_block(&readable.text, &readable.pages);
                     shown.push(readable.text);
                 }
             }

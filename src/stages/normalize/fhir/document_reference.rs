@@ -2,7 +2,8 @@
 
 use crate::domain::{Document, Finding, Kind, QuarantineReason, Severity, Timestamp, Unreadable};
 
-use super::super::{attachments, tidy};
+use super::super::attachments::{self, Hindrance, Readable};
+use super::super::tidy;
 use super::elements::{concept, when};
 use super::{Content, Envelope, Resource};
 
@@ -12,11 +13,11 @@ pub(super) fn documents(
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Document>, Unreadable> {
     let body = resource.body;
-    let mut texts: Vec<(String, Option<String>)> = Vec::new();
-    let mut hindrances = Vec::new();
+    let mut texts: Vec<(Readable, Option<String>)> = Vec::new();
+    let mut hindrances: Vec<(usize, Option<Hindrance>)> = Vec::new();
     for (position, content) in body.list("content").iter().enumerate() {
         let Some(attachment) = content.get("attachment") else {
-            hindrances.push((position, "missing".to_owned()));
+            hindrances.push((position, None));
             continue;
         };
         match attachments::read_json(attachment) {
@@ -24,12 +25,12 @@ pub(super) fn documents(
                 if readable.guessed_charset {
                     findings.push(finding("attachment_charset", position));
                 }
-                let known = texts.iter().any(|(text, _)| *text == readable.text);
+                let known = texts.iter().any(|(known, _)| known.text == readable.text);
                 if !known {
-                    texts.push((readable.text, attachment.text("title").map(|title| tidy::bounded(title, 200))));
+                    texts.push((readable, attachment.text("title").map(|title| tidy::bounded(title, 200))));
                 }
             }
-            Err(why) => hindrances.push((position, why)),
+            Err(hindrance) => hindrances.push((position, Some(hindrance))),
         }
     }
     if texts.is_empty() {
@@ -39,7 +40,7 @@ pub(super) fn documents(
     Ok(texts
         .into_iter()
         .enumerate()
-        .map(|(position, (text, title))| note(resource, envelope, position, text, title))
+        .map(|(position, (readable, title))| note(resource, envelope, position, readable, title))
         .collect())
 }
 
@@ -47,10 +48,11 @@ fn note(
     resource: &Resource<'_>,
     envelope: &Envelope,
     position: usize,
-    text: String,
+    readable: Readable,
     attachment_title: Option<String>,
 ) -> Document {
     let body = resource.body;
+    let Readable { text, pages, .. } = readable;
     let described = || body.text("description").map(|words| tidy::bounded(words, 200));
     let sort = || body.get("type").and_then(concept);
     let category = || body.list("category").first().and_then(concept);
@@ -65,7 +67,7 @@ fn note(
     let authors = resource.all_called(body.list("author"));
     let author = authors.or_else(|| body.get("authenticator").and_then(|person| resource.called(person)));
     let effective = stay.instant.or(written);
-    envelope.document(Content { position, kind: Kind::Note, title, author, text, facts: Vec::new(), effective })
+    envelope.document(Content { position, kind: Kind::Note, title, author, text, pages, facts: Vec::new(), effective })
 }
 
 fn finding(rule: &str, position: usize) -> Finding {
@@ -76,9 +78,68 @@ fn finding(rule: &str, position: usize) -> Finding {
     }
 }
 
-fn unreadable(hindrances: &[(usize, String)]) -> Unreadable {
-    let detail =
-        hindrances.iter().map(|(position, why)| format!("attachment {}: {why}", position + 1)).collect::<Vec<_>>();
-    let detail = if detail.is_empty() { "no attachment".to_owned() } else { detail.join("; ") };
-    Unreadable::new(QuarantineReason::UnreadableAttachment, detail)
+fn unreadable(hindrances: &[(usize, Option<Hindrance>)]) -> Unreadable {
+    let words = |hindrance: &Option<Hindrance>| hindrance.as_ref().map_or("missing", |h| h.words.as_str()).to_owned();
+    let each = |(position, hindrance): &(usize, Option<Hindrance>)| {
+        format!("attachment {}: {}", position + 1, words(hindrance))
+    };
+    let detail = hindrances.iter().map(each).collect::<Vec<_>>().join("; ");
+    let known: Vec<&Hindrance> = hindrances.iter().filter_map(|(_, hindrance)| hindrance.as_ref()).collect();
+    let reason = if known.len() == hindrances.len() {
+        Hindrance::common(&known)
+    } else {
+        QuarantineReason::UnreadableAttachment
+    };
+    Unreadable::new(reason, if detail.is_empty() { "no attachment".to_owned() } else { detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use crate::domain::{Document, Outcome, QuarantineReason, RawRecord, RecordAction, Unreadable};
+    use crate::stages::normalize::pdf::writer::PdfWriter;
+
+    fn documents(attachments: &[(&str, &[u8])]) -> Result<Vec<Document>, Unreadable> {
+        let content: Vec<String> = attachments
+            .iter()
+            .map(|(media_type, bytes)| {
+                let data = STANDARD.encode(bytes);
+                format!(r#"{{"attachment":{{"contentType":"{media_type}","data":"{data}"}}}}"#)
+            })
+            .collect();
+        let json = format!(
+            r#"{{"resourceType":"DocumentReference","id":"1","status":"current","content":[{}]}}"#,
+            content.join(",")
+        );
+        let record = RawRecord {
+            ordinal: 0,
+            bytes: json.into_bytes(),
+            action: RecordAction::Put,
+            full_url: None,
+            links: std::sync::Arc::default(),
+        };
+        match super::super::normalize(&record, "main")?.outcome {
+            Outcome::Documents(documents) => Ok(documents),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_pdf_brings_its_pages() {
+        let pdf = PdfWriter::new().page_of_lines(&["Seen today."]).page_of_lines(&["Well."]).write();
+        let notes = documents(&[("application/pdf", &pdf)]).unwrap();
+        assert_eq!((notes[0].text.as_str(), notes[0].pages.as_slice()), ("Seen today.\n\nWell.", &[0, 13][..]));
+    }
+
+    #[test]
+    fn a_scan_alone_has_no_text_layer_and_beside_a_text_is_a_finding() {
+        let scan = b"{\\rtf1{\\pict 00}}".as_slice();
+        assert_eq!(documents(&[("text/rtf", scan)]).unwrap_err().reason, QuarantineReason::NoTextLayer);
+        let mixed = documents(&[("text/rtf", scan), ("image/png", b"x")]).unwrap_err();
+        assert_eq!(mixed.reason, QuarantineReason::UnreadableAttachment);
+        assert_eq!(mixed.detail, "attachment 1: rtf: no text; attachment 2: image/png");
+        assert_eq!(documents(&[("text/rtf", scan), ("text/plain", b"Seen.")]).unwrap().len(), 1);
+    }
 }

@@ -147,6 +147,8 @@ struct Content {
     title: String,
     author: Option<String>,
     text: String,
+    /// Where each page begins in `text`, if it has pages.
+    pages: Vec<usize>,
     facts: Vec<crate::domain::Fact>,
     effective: Option<Timestamp>,
 }
@@ -174,8 +176,9 @@ impl Envelope {
 
     fn page(&self, page: Page) -> Document {
         let Page { kind, title, lines, effective, author } = page;
+        let pages = lines.pages().to_vec();
         let (text, facts) = lines.into_parts();
-        self.document(Content { position: 0, kind, title, author, text, facts, effective })
+        self.document(Content { position: 0, kind, title, author, text, pages, facts, effective })
     }
 
     fn document(&self, content: Content) -> Document {
@@ -197,7 +200,7 @@ impl Envelope {
             labels: self.labels.clone(),
             status: self.status,
             sections: if titled { sections::detect(&content.text) } else { Vec::new() },
-            pages: Vec::new(),
+            pages: content.pages,
             text: content.text,
             facts: content.facts,
         }

@@ -17,8 +17,7 @@ impl CharacterMap {
     pub fn read(bytes: &[u8]) -> Self {
         let mut map = Self::default();
         let mut operands: Vec<Token> = Vec::new();
-        let mut tokens = Tokens { rest: bytes };
-        while let Some(token) = tokens.next() {
+        for token in (Tokens { rest: bytes }) {
             match token {
                 Token::Word(word) => {
                     match word.as_slice() {

@@ -301,7 +301,7 @@ impl<'a> Interpreter<'a> {
                 let own = dictionary(self.document, &stream.dict, b"Resources").or(resources);
                 let (outside, text, line) = (self.state.clone(), self.text, self.line);
                 let matrix = super::fonts::array(self.document, &stream.dict, b"Matrix");
-                if let Some(matrix) = matrix.and_then(|matrix| Matrix::read(matrix)) {
+                if let Some(matrix) = matrix.and_then(Matrix::read) {
                     self.state.page = matrix.then(self.state.page);
                 }
                 self.run(&content, own, depth + 1)?;
