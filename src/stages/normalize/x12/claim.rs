@@ -221,6 +221,9 @@ impl<'s, 'a> Claim<'s, 'a> {
     fn document(&self, transaction: &Transaction<'a>, reading: &mut Reading, key: String) -> Document {
         let mut page = Page::new(transaction);
         let title = self.first_line(&mut page);
+        if transaction.reports_only() {
+            page.push("This is an encounter report: it asks for no payment");
+        }
         let patient = self.people(&mut page);
         let id = patient.as_ref().and_then(|patient| patient.patient(self.subscriber(), transaction));
         if id.is_none() {

@@ -21,10 +21,17 @@ pub(super) enum Form {
 impl Form {
     /// By the implementation, else by the kind of the service lines.
     pub fn of(implementation: &str, lines: &[Segment<'_>]) -> Self {
-        for (guide, form) in [("X222", Self::Professional), ("X223", Self::Institutional), ("X224", Self::Dental)] {
-            if implementation.contains(guide) {
-                return form;
-            }
+        // Of version 5010, then of 4010.
+        let guides = [
+            ("X222", Self::Professional),
+            ("X223", Self::Institutional),
+            ("X224", Self::Dental),
+            ("X098", Self::Professional),
+            ("X096", Self::Institutional),
+            ("X097", Self::Dental),
+        ];
+        if let Some((_, form)) = guides.into_iter().find(|(guide, _)| implementation.contains(guide)) {
+            return form;
         }
         let by_line = lines.iter().find_map(|segment| match segment.id() {
             "SV1" => Some(Self::Professional),
@@ -72,6 +79,7 @@ pub(super) struct Diagnosis {
 impl Diagnosis {
     pub fn betray(&self, page: &mut Page<'_>) {
         page.sensitive_code(self.system, &self.code, "");
+        page.sensitive(codes::subject_of_icd_9(&self.code).filter(|_| self.system == ICD_9));
     }
 
     pub fn render(&self, page: &mut Page<'_>, effective: Option<Timestamp>) {

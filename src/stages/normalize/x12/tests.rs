@@ -307,6 +307,16 @@ fn separators_and_line_ends_make_no_difference() {
     assert_eq!(documents(&run(format!("\u{feff}\n{}", ISOLATED.replace('~', "~\n")).as_bytes())), bare);
 }
 
+#[test]
+fn bytes_that_are_no_utf_8_are_read_and_told() {
+    let mut bytes = ISOLATED.replace("JANE", "JAN#").into_bytes();
+    let at = bytes.iter().position(|byte| *byte == b'#').unwrap();
+    bytes[at] = 0xc9;
+    let results = run(&bytes);
+    assert!(documents(&results)[0].text.contains("Patient: JANÉ DOE"));
+    assert_eq!(rules(&results)["invalid_encoding"], 1);
+}
+
 /// Everything of ours, and the smaller published files.
 fn seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = [
@@ -352,7 +362,7 @@ fn damaged_interchanges_end_somewhere(seeds: &[Vec<u8>]) {
     let until = seconds.map(|seconds| std::time::Instant::now() + std::time::Duration::from_secs(seconds));
     loop {
         let mut runner =
-            TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) });
+            TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(250) });
         let outcome = runner.run(&(0..seeds.len(), &damages), |(seed, damages)| {
             let mut bytes = seeds[seed].clone();
             for (kind, at, with, length) in damages {

@@ -45,6 +45,11 @@ impl<'a> Transaction<'a> {
         beginning.or_else(|| self.envelope.made_at())
     }
 
+    /// `BHT06`: `RP` reports what was done and asks for no payment.
+    pub fn reports_only(&self) -> bool {
+        self.beginning.is_some_and(|segment| segment.is("BHT") && segment.get(6) == "RP")
+    }
+
     /// `BHT02`, what the set is for; and `BHT03`, its number.
     pub fn purpose(&self) -> (&'a str, &'a str) {
         let beginning = self.beginning.filter(|segment| segment.is("BHT"));
