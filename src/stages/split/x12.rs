@@ -10,6 +10,9 @@ use crate::stages::normalize::x12::{ENVELOPE, Place, Separators, check_interchan
 
 use super::{Links, Pieces};
 
+/// Longer ones are none: each set has them before it, so they must stay small.
+const MAX_ENVELOPE_SEGMENT: usize = 1000;
+
 pub(super) fn sets(bytes: &[u8], pieces: &mut Pieces) {
     let headers = headers(bytes);
     let Some((first, _)) = headers.first() else {
@@ -101,7 +104,7 @@ impl<'a> Interchange<'a> {
 
     fn take(&mut self, position: usize, place: Place<'a>, pieces: &mut Pieces) {
         let id = place.id(self.separators);
-        let belongs = ENVELOPE.contains(&id);
+        let belongs = ENVELOPE.contains(&id) && place.end - place.start <= MAX_ENVELOPE_SEGMENT;
         if !belongs {
             let run = if self.set.is_some() { &mut self.set } else { &mut self.stray };
             run.get_or_insert(Run { start: place.start, end: place.end, position }).end = place.end;

@@ -17,7 +17,7 @@ impl Adjustment<'_> {
         Amount::parse(self.amount).unwrap_or_default()
     }
 
-    /// `$10.00 above the fee schedule or contract (CO 45; contractual obligation, ...)`
+    /// `$10.00 above the fee schedule or contract (CO 45: contractual obligation, ...)`
     pub fn words(&self) -> String {
         let reason = codes::ADJUSTMENT_REASON.words(self.reason);
         format!("{} {reason} ({} {}: {})", dollars(self.amount), self.group, self.reason, self.group_words())
@@ -54,4 +54,23 @@ pub(super) fn total(adjustments: &[Adjustment<'_>]) -> Amount {
 pub(super) fn list(adjustments: &[Adjustment<'_>]) -> Option<String> {
     let words: Vec<String> = adjustments.iter().map(Adjustment::words).collect();
     (!words.is_empty()).then(|| words.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::segments::Separators;
+    use super::*;
+
+    #[test]
+    fn one_segment_holds_up_to_six_reasons() {
+        let separators =
+            Separators { element: b'*', repetition: None, component: None, terminator: b'~', fixed_width: true };
+        let segment = Segment::new("CAS*PR*1*20**2*5.5*1*999*.25", separators, 1);
+        let found = of(&segment);
+        assert_eq!(found.iter().map(|adjustment| adjustment.reason).collect::<Vec<_>>(), ["1", "2", "999"]);
+        assert_eq!(total(&found).to_string(), "25.75");
+        assert_eq!(found[0].words(), "$20.00 deductible (PR 1: patient responsibility)");
+        assert_eq!(found[2].words(), "$0.25 code 999 (meaning unknown) (PR 999: patient responsibility)");
+        assert!(found[0].is_cost_share() && !found[2].is_cost_share());
+    }
 }

@@ -1,6 +1,6 @@
 //! `278`: whether a payer allows an admission or a service, as asked and as decided.
 
-use crate::domain::{FactKind, Kind, Timestamp, Unreadable};
+use crate::domain::{FactKind, Kind, Removal, Timestamp, Unreadable};
 use crate::stages::normalize::fingerprint;
 use crate::stages::normalize::lines::Statement;
 
@@ -21,6 +21,8 @@ pub(super) fn read(transaction: &Transaction<'_>) -> Result<Reading, Unreadable>
         own.iter().map(|segments| Person::find(segments, &["IL", "QC", "03"])).collect();
     let parties: Vec<Option<Party<'_>>> =
         own.iter().map(|segments| segments.iter().find(|s| s.is("NM1")).map(Party::of)).collect();
+    let decided = transaction.body.iter().any(|s| matches!(s.id(), "HCR" | "AAA"));
+    let is_answer = decided || transaction.purpose().0 == "11";
     let mut services: Vec<Vec<&[Segment<'_>]>> = vec![Vec::new(); tree.nodes.len()];
     for (node, level) in tree.nodes.iter().enumerate() {
         if level.level == Level::Service
@@ -47,6 +49,7 @@ pub(super) fn read(transaction: &Transaction<'_>) -> Result<Reading, Unreadable>
             subscriber: person(Level::Subscriber).filter(|_| is_dependent),
             payer: party(Level::Source),
             requester: party(Level::Receiver),
+            is_answer,
         };
         review.read(&mut reading);
     }
@@ -64,15 +67,11 @@ struct Review<'s, 'a> {
     subscriber: Option<&'s Person<'a>>,
     payer: Option<&'s Party<'a>>,
     requester: Option<&'s Party<'a>>,
+    /// Says what was decided, or why nothing was.
+    is_answer: bool,
 }
 
 impl<'a> Review<'_, 'a> {
-    /// A response says what was decided, or why nothing was.
-    fn is_answer(&self) -> bool {
-        self.transaction.first("BHT").is_some_and(|bht| bht.get(2) == "11")
-            || self.transaction.body.iter().any(|s| matches!(s.id(), "HCR" | "AAA"))
-    }
-
     fn all(&self) -> impl Iterator<Item = &Segment<'a>> {
         self.segments.iter().chain(self.services.iter().flat_map(|service| service.iter()))
     }
@@ -108,11 +107,15 @@ impl<'a> Review<'_, 'a> {
             let segment = self.segments.first().copied().unwrap_or(transaction.envelope.st);
             reading.findings.push(transaction.error("patient_unidentified", &segment, 1));
         }
-        let author = if self.is_answer() { self.payer } else { self.requester };
+        if self.number().is_some() {
+            // What was pending under the same trace until there was a number is over.
+            reading.removals.push(Removal { source_key: self.trace_key(), at: transaction.written() });
+        }
+        let author = if self.is_answer { self.payer } else { self.requester };
         let cover = Cover {
             source_key: self.key(),
             kind: Kind::Claim,
-            resource_type: if self.is_answer() { "ClaimResponse" } else { "Claim" },
+            resource_type: if self.is_answer { "ClaimResponse" } else { "Claim" },
             patient: id,
             title,
             author: author.map(|party| party.name.clone()),
@@ -142,7 +145,7 @@ impl<'a> Review<'_, 'a> {
         let what = if what.is_empty() { "a service".to_owned() } else { what };
         let (line, status) = match self.decision() {
             Some(hcr) => (decision_words(hcr, &what), codes::DECISION.words(hcr.get(1))),
-            None if self.is_answer() => (format!("No decision on authorization for {what}"), "unknown".to_owned()),
+            None if self.is_answer => (format!("No decision on authorization for {what}"), "unknown".to_owned()),
             None => (format!("Authorization asked for {what}"), "asked".to_owned()),
         };
         let fact = Statement {
@@ -162,7 +165,7 @@ impl<'a> Review<'_, 'a> {
                     let reason =
                         codes::REFUSAL.meaning(segment.get(3)).or(codes::REVIEW_REASON.meaning(segment.get(3)));
                     let reason = reason.map_or_else(|| codes::REFUSAL.words(segment.get(3)), str::to_owned);
-                    page.push(&format!("{name}the request was not processed: {reason} ({})", segment.get(3)));
+                    page.push(&format!("{name}Request not processed: {reason} ({})", segment.get(3)));
                 }
                 "DTP" => date_line(page, name, segment, self.transaction, &mut reading.findings),
                 "REF" if !matches!(segment.get(1), "SY" | "EJ" | "EA") => reference_line(page, segment),
@@ -177,13 +180,13 @@ impl<'a> Review<'_, 'a> {
                     );
                     let period = segment.given(5).map(|code| format!(" {}", codes::BENEFIT_PERIOD.words(code)));
                     let amount = amount.map(|amount| format!("{amount}{}", period.unwrap_or_default()));
-                    page.labelled(&format!("{name}quantity"), amount.map(|amount| capitalized(&amount)));
+                    page.labelled(&format!("{name}Quantity"), amount.map(|amount| capitalized(&amount)));
                 }
-                "NM1" => {
+                "NM1" if !matches!(segment.get(1), "IL" | "QC" | "03") => {
                     let party = Party::of(segment);
                     page.labelled(&format!("{name}{}", party.label()), party.words());
                 }
-                "MSG" => page.labelled(&format!("{name}message"), segment.given(1)),
+                "MSG" => page.labelled(&format!("{name}Message"), segment.given(1)),
                 _ => {}
             }
         }
@@ -199,21 +202,26 @@ impl<'a> Review<'_, 'a> {
             _ => None,
         };
         let amount = amount.map(|amount| format!(", {amount}")).unwrap_or_default();
-        page.push(&format!("{name}procedure {}{amount}", procedure.words()));
+        page.push(&format!("{name}Procedure {}{amount}", procedure.words()));
+    }
+
+    fn number(&self) -> Option<&'a str> {
+        let reference = || self.all().filter(|s| s.is("REF") && s.get(1) == "BB").find_map(|s| s.given(2));
+        self.decision().and_then(|hcr| hcr.given(2)).or_else(reference).filter(|_| self.is_answer)
     }
 
     /// The authorization's number; a request, or an answer without one, is known by its trace.
     fn key(&self) -> String {
-        let number = self
-            .decision()
-            .and_then(|hcr| hcr.given(2))
-            .or_else(|| self.all().filter(|s| s.is("REF") && s.get(1) == "BB").find_map(|s| s.given(2)));
-        let kind = if self.is_answer() { "answer" } else { "request" };
-        if let Some(number) = number.filter(|_| self.is_answer()) {
-            return self.transaction.key(&[kind, number]);
+        match self.number() {
+            Some(number) => self.transaction.key(&["answer", number]),
+            None => self.trace_key(),
         }
+    }
+
+    fn trace_key(&self) -> String {
+        let kind = if self.is_answer { "answer" } else { "request" };
         let trace = self.all().find(|s| s.is("TRN")).and_then(|s| s.given(2));
-        let trace = trace.or_else(|| self.transaction.first("BHT").and_then(|bht| bht.given(3)));
+        let trace = trace.or_else(|| Some(self.transaction.purpose().1).filter(|number| !number.is_empty()));
         let person = self.patient.and_then(|person| person.local_id(self.subscriber, self.transaction));
         match trace {
             Some(trace) => self.transaction.key(&[kind, trace, person.as_deref().unwrap_or_default()]),

@@ -7,7 +7,7 @@ use crate::stages::normalize::fingerprint;
 use crate::stages::normalize::lines::Statement;
 
 use super::amounts::{Amount, dollars};
-use super::claim_lines::{self, Diagnosis, Form};
+use super::claim_lines::{self, Diagnosis, Form, Setting};
 use super::hierarchy::{self, Hierarchy, Level};
 use super::page::{Cover, Page, statement};
 use super::parties::{Party, Person};
@@ -221,6 +221,9 @@ impl<'s, 'a> Claim<'s, 'a> {
     fn document(&self, transaction: &Transaction<'a>, reading: &mut Reading, key: String) -> Document {
         let mut page = Page::new(transaction);
         let title = self.first_line(&mut page);
+        if transaction.reports_only() {
+            page.push("This is an encounter report: it asks for no payment");
+        }
         let patient = self.people(&mut page);
         let id = patient.as_ref().and_then(|patient| patient.patient(self.subscriber(), transaction));
         if id.is_none() {
@@ -230,10 +233,15 @@ impl<'s, 'a> Claim<'s, 'a> {
         self.biller_lines(&mut page);
         self.chain(&mut page);
         let diagnoses = claim_lines::diagnoses(self.own, transaction, &mut reading.findings);
-        self.details(&mut page, &diagnoses, transaction, reading);
-        let place = self.place();
-        for (ordinal, line) in self.lines.iter().enumerate() {
-            claim_lines::render(&mut page, line, ordinal + 1, self.form, place, &diagnoses, (transaction, reading));
+        if self.frequency() == "8" {
+            // What the voided claim said no longer holds; how sensitive it was still does.
+            diagnoses.iter().for_each(|diagnosis| diagnosis.betray(&mut page));
+        } else {
+            self.details(&mut page, &diagnoses, transaction, reading);
+            let setting = Setting { form: self.form, place: self.place(), claim: self.number() };
+            for (ordinal, line) in self.lines.iter().enumerate() {
+                claim_lines::render(&mut page, line, ordinal + 1, setting, &diagnoses, (transaction, reading));
+            }
         }
         let source_key = if self.frequency() == "8" { format!("{key}/void") } else { key };
         let author = self.billing.and_then(|head| head.billing.as_ref()).map(|party| party.name.clone());

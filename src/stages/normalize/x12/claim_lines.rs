@@ -21,10 +21,17 @@ pub(super) enum Form {
 impl Form {
     /// By the implementation, else by the kind of the service lines.
     pub fn of(implementation: &str, lines: &[Segment<'_>]) -> Self {
-        for (guide, form) in [("X222", Self::Professional), ("X223", Self::Institutional), ("X224", Self::Dental)] {
-            if implementation.contains(guide) {
-                return form;
-            }
+        // Of version 5010, then of 4010.
+        let guides = [
+            ("X222", Self::Professional),
+            ("X223", Self::Institutional),
+            ("X224", Self::Dental),
+            ("X098", Self::Professional),
+            ("X096", Self::Institutional),
+            ("X097", Self::Dental),
+        ];
+        if let Some((_, form)) = guides.into_iter().find(|(guide, _)| implementation.contains(guide)) {
+            return form;
         }
         let by_line = lines.iter().find_map(|segment| match segment.id() {
             "SV1" => Some(Self::Professional),
@@ -70,11 +77,16 @@ pub(super) struct Diagnosis {
 }
 
 impl Diagnosis {
+    pub fn betray(&self, page: &mut Page<'_>) {
+        page.sensitive_code(self.system, &self.code, "");
+        page.sensitive(codes::subject_of_icd_9(&self.code).filter(|_| self.system == ICD_9));
+    }
+
     pub fn render(&self, page: &mut Page<'_>, effective: Option<Timestamp>) {
         let version = if self.system == ICD_10 { "ICD-10-CM" } else { "ICD-9-CM" };
         let presence = self.on_admission.map(|words| format!(", {words}")).unwrap_or_default();
         let line = format!("Diagnosis claimed: {} ({version}, {}{presence})", self.code, self.role);
-        page.sensitive_code(self.system, &self.code, "");
+        self.betray(page);
         let fact = Statement {
             system: Some(self.system.to_owned()),
             code: Some(self.code.clone()),
@@ -204,6 +216,9 @@ pub(super) fn date_line(
     findings: &mut Vec<Finding>,
 ) {
     let kind = codes::DATE.words(segment.get(1));
+    if let Some(clock) = Some(segment.get(3)).filter(|_| segment.get(2) == "TM").and_then(dates::clock) {
+        return page.push(&format!("{prefix}time, {kind}: {clock}"));
+    }
     match dates::period(segment.get(3)) {
         Some(period) if prefix.is_empty() => page.push(&format!("Date, {kind}: {}", period.words)),
         Some(period) => page.push(&format!("{prefix}date, {kind}: {}", period.words)),
@@ -337,13 +352,21 @@ pub(super) fn charge(line: &[Segment<'_>]) -> Option<Amount> {
     Amount::parse(service(line)?.charge)
 }
 
+/// What a line has from its claim.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub form: Form,
+    pub place: &'a str,
+    /// The claim's number.
+    pub claim: &'a str,
+}
+
 /// One service line and what belongs to it.
 pub(super) fn render(
     page: &mut Page<'_>,
     line: &[Segment<'_>],
     ordinal: usize,
-    form: Form,
-    claim_place: &str,
+    setting: Setting<'_>,
     diagnoses: &[Diagnosis],
     (transaction, reading): (&Transaction<'_>, &mut Reading),
 ) {
@@ -356,7 +379,7 @@ pub(super) fn render(
         return;
     };
     let when = line.iter().find(|s| s.is("DTP") && s.get(1) == "472").and_then(|s| dates::period(s.get(3)));
-    statement_of(page, &name, &service, (form, claim_place), diagnoses, when);
+    statement_of(page, &name, &service, setting, diagnoses, when);
     details(page, &name, line, transaction, reading);
 }
 
@@ -364,7 +387,7 @@ fn statement_of(
     page: &mut Page<'_>,
     name: &str,
     service: &Service<'_>,
-    (form, claim_place): (Form, &str),
+    Setting { form, place: claim_place, claim }: Setting<'_>,
     diagnoses: &[Diagnosis],
     when: Option<dates::Period>,
 ) {
@@ -391,7 +414,7 @@ fn statement_of(
         service.detail.clone(),
         (!pointed.is_empty()).then(|| format!("for {}", pointed.join(", "))),
     ];
-    let line = format!("{name}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    let line = format!("{name} of claim {claim}: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "));
     let Some(procedure) = procedure else { return page.push(&line) };
     let fact = Statement {
         system: procedure.system().map(str::to_owned),
@@ -413,11 +436,7 @@ fn details(
     let mut other_payer = String::new();
     for (at, segment) in line.iter().enumerate() {
         match segment.id() {
-            "DTP" if segment.get(1) == "472" => {
-                if dates::period(segment.get(3)).is_none() {
-                    reading.findings.push(transaction.warning("invalid_date", segment, 3));
-                }
-            }
+            "DTP" if segment.get(1) == "472" && dates::period(segment.get(3)).is_some() => {}
             "DTP" => date_line(page, &format!("{name} "), segment, transaction, &mut reading.findings),
             "LIN" => drug(page, name, segment, line.get(at + 1)),
             "NTE" => page.labelled(&format!("{name} note"), segment.given(2)),

@@ -123,6 +123,17 @@ const PROCEDURES: &Ranges = &[
     ("87806", "87806", "HIV"),
 ];
 
+/// Old claims: ICD-9-CM categories.
+const ICD_9: &Ranges = &[
+    ("042", "042", "HIV"),
+    ("V08", "V08", "HIV"),
+    ("090", "099", "STD"),
+    ("291", "292", "SUD"),
+    ("303", "305", "SUD"),
+    ("290", "319", "PSY"),
+    ("995", "995", "SDV"),
+];
+
 const PLACES: &Ranges = &[("51", "53", "PSY"), ("56", "56", "PSY"), ("55", "55", "SUD"), ("57", "58", "SUD")];
 
 const SERVICE_TYPES: &[(&str, &str)] = &[
@@ -201,6 +212,13 @@ pub(super) fn subject_of_procedure(code: &str) -> Option<&'static str> {
     in_ranges(PROCEDURES, code)
 }
 
+/// `code` with or without its dot. Of `995` only 995.5 and 995.8 tell of abuse.
+pub(super) fn subject_of_icd_9(code: &str) -> Option<&'static str> {
+    let category = code.get(..3)?;
+    let detail = code.trim_start_matches(category).trim_start_matches('.');
+    in_ranges(ICD_9, category).filter(|_| category != "995" || detail.starts_with(['5', '8']))
+}
+
 pub(super) fn subject_of_place(code: &str) -> Option<&'static str> {
     in_ranges(PLACES, code)
 }
@@ -254,6 +272,12 @@ mod tests {
         assert_eq!(subject_of_procedure("99213"), None);
         assert_eq!(subject_of_procedure("9083"), None);
         assert_eq!((subject_of_place("55"), subject_of_place("11")), (Some("SUD"), None));
+        assert_eq!((subject_of_icd_9("303.90"), subject_of_icd_9("3004")), (Some("SUD"), Some("PSY")));
+        assert_eq!((subject_of_icd_9("99553"), subject_of_icd_9("995.2")), (Some("SDV"), None));
+        assert_eq!(
+            (subject_of_icd_9("V08"), subject_of_icd_9("E8190"), subject_of_icd_9("4")),
+            (Some("HIV"), None, None)
+        );
         assert_eq!(subject_of_taxonomy("261QR0405X"), Some("SUD"));
         assert_eq!((subject_of_revenue("900"), subject_of_revenue("0300")), (Some("PSY"), None));
         assert_eq!((subject_of_group("896"), subject_of_service_type("AI")), (Some("SUD"), Some("SUD")));

@@ -33,12 +33,19 @@ pub(super) fn day(value: &str) -> Option<String> {
         return None;
     }
     let written = match value.len() {
-        4 => digits.to_owned(),
+        4 if ("1800".."2200").contains(&digits) => digits.to_owned(),
         6 => format!("{}-{}", digits.get(..4)?, digits.get(4..6)?),
         8 | 12 | 14 => format!("{}-{}-{}", digits.get(..4)?, digits.get(4..6)?, digits.get(6..8)?),
         _ => return None,
     };
     Timestamp::parse(&written).map(|_| written)
+}
+
+/// `HHMM` as `HH:MM`.
+pub(super) fn clock(value: &str) -> Option<String> {
+    let (hours, minutes) = (value.get(..2)?, value.get(2..4)?);
+    let fits = value.bytes().all(|b| b.is_ascii_digit()) && hours < "24" && minutes < "60";
+    fits.then(|| format!("{hours}:{minutes}"))
 }
 
 /// A date `CCYYMMDD` or `YYMMDD` and a time `HHMM`, `HHMMSS`, `HHMMSSDD`; a time that can't be is left out.
@@ -73,7 +80,7 @@ mod tests {
         ] {
             assert_eq!(period(value).unwrap().words, words);
         }
-        for value in ["", "0", "20261332", "2026100", "-", "abcdefgh", "2026é03"] {
+        for value in ["", "0", "20261332", "2026100", "-", "abcdefgh", "2026é03", "1130"] {
             assert_eq!(period(value), None, "{value}");
         }
     }

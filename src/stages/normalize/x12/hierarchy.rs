@@ -104,3 +104,38 @@ impl Hierarchy {
 pub(super) fn of<'s, 'a>(segments: &'s [Segment<'a>], range: &Range<usize>) -> &'s [Segment<'a>] {
     segments.get(range.clone()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::envelope::Envelope;
+    use super::super::segments::Separators;
+    use super::*;
+
+    fn parents(levels: &[&str]) -> (Vec<Option<usize>>, usize) {
+        let separators =
+            Separators { element: b'*', repetition: None, component: None, terminator: b'~', fixed_width: true };
+        let segment = |text| Segment::new(text, separators, 1);
+        let envelope = Envelope { isa: segment("ISA"), gs: None, st: segment("ST*837*1") };
+        let body = levels.iter().map(|text| segment(text)).collect();
+        let tree = Hierarchy::read(&Transaction::new(envelope, body, "main"));
+        (tree.nodes.iter().map(|node| node.parent).collect(), tree.findings.len())
+    }
+
+    #[test]
+    fn parents_are_found_by_their_id_and_not_by_order() {
+        let levels = ["HL*1**20*1", "HL*2*1*22*1", "HL*3*1*22*0", "HL*4*2*23*0"];
+        assert_eq!(parents(&levels), (vec![None, Some(0), Some(0), Some(1)], 0));
+    }
+
+    #[test]
+    fn a_parent_that_cannot_be_is_replaced_by_the_nearest_above() {
+        let levels = ["HL*1**20*1", "HL*2*9*22*1", "HL*3*3*23*0", "HL*4*3*22*0"];
+        assert_eq!(parents(&levels), (vec![None, Some(0), Some(1), Some(0)], 3));
+    }
+
+    #[test]
+    fn ids_that_begin_anew_mean_the_latest() {
+        let levels = ["HL*1**20*1", "HL*2*1*22*0", "HL*1**20*1", "HL*2*1*22*0"];
+        assert_eq!(parents(&levels), (vec![None, Some(0), None, Some(2)], 0));
+    }
+}

@@ -76,7 +76,7 @@ impl<'t> Page<'t> {
     }
 
     pub fn finish(self, transaction: &Transaction<'_>, cover: Cover) -> Document {
-        let title = self.clean(&cover.title);
+        let title = tidy::bounded(&self.clean(&cover.title), 200);
         let author = cover.author.map(|author| self.clean(&author)).filter(|author| !author.is_empty());
         let (text, facts) = self.lines.into_parts();
         Document {

@@ -157,10 +157,10 @@ impl<'a> Person<'a> {
         let name = self.name_key()?;
         let member = self.party.member_id().or_else(|| subscriber.and_then(|subscriber| subscriber.party.member_id()));
         if let Some(member) = member.and_then(plain) {
-            return Some(format!("{member}-{}", fingerprint(&name)));
+            return Some(format!("{member}-{}", fingerprint(&name, 8)));
         }
         let born = self.born.as_ref()?;
-        Some(format!("person-{}", fingerprint(&format!("{name}|{born}"))))
+        Some(format!("person-{}", fingerprint(&format!("{name}|{born}"), 16)))
     }
 
     /// Last, first and suffix in bare capitals; `None` without a name.
@@ -173,7 +173,7 @@ impl<'a> Person<'a> {
     }
 }
 
-/// 8 hex digits: tells apart the members of one family without naming them.
-fn fingerprint(text: &str) -> String {
-    hex::encode(Sha256::digest(text)).chars().take(8).collect()
+/// Hex digits that tell people apart without naming them: few within a family, more without its number.
+fn fingerprint(text: &str, length: usize) -> String {
+    hex::encode(Sha256::digest(text)).chars().take(length).collect()
 }

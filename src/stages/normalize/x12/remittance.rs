@@ -19,23 +19,31 @@ use super::{Reading, codes, dates};
 /// What all claims of one payment share.
 struct Payment<'s, 'a> {
     transaction: &'s Transaction<'a>,
-    head: &'s [Segment<'a>],
+    bpr: Option<Segment<'a>>,
     payer: Option<Party<'a>>,
     payee: Option<Party<'a>>,
     number: &'a str,
     payer_id: &'a str,
+    day: Option<dates::Period>,
+    /// `electronic transfer 0012345 of 2026-11-02`
+    words: String,
 }
 
 pub(super) fn read(transaction: &Transaction<'_>) -> Result<Reading, Unreadable> {
     let head = before(&transaction.body, &["LX", "CLP", "PLB"]);
     let party = |role: &str| head.iter().find(|s| s.is("N1") && s.get(1) == role).map(Party::of);
     let trace = head.iter().find(|s| s.is("TRN"));
+    let number = trace.map(|trn| trn.get(2)).unwrap_or_default();
+    let bpr = head.iter().find(|s| s.is("BPR")).copied();
+    let day = bpr.and_then(|bpr| dates::period(bpr.get(16)));
     let payment = Payment {
         transaction,
-        head,
+        bpr,
+        words: means(bpr, number, day.as_ref()),
+        day,
         payer: party("PR"),
         payee: party("PE"),
-        number: trace.map(|trn| trn.get(2)).unwrap_or_default(),
+        number,
         payer_id: trace.map(|trn| trn.get(3)).unwrap_or_default(),
     };
     let claims = from_each(&transaction.body, "CLP");
@@ -52,26 +60,8 @@ pub(super) fn read(transaction: &Transaction<'_>) -> Result<Reading, Unreadable>
 }
 
 impl Payment<'_, '_> {
-    fn day(&self) -> Option<dates::Period> {
-        dates::period(self.head.iter().find(|s| s.is("BPR"))?.get(16))
-    }
-
     fn amount(&self) -> Option<Amount> {
-        Amount::parse(self.head.iter().find(|s| s.is("BPR"))?.get(2))
-    }
-
-    /// `EFT or check 0012345 of 2026-11-02`
-    fn words(&self) -> String {
-        let means = match self.head.iter().find(|s| s.is("BPR")).map(|bpr| bpr.get(4)) {
-            Some("ACH") => "electronic transfer",
-            Some("CHK") => "check",
-            Some("FWT") => "wire transfer",
-            Some("NON") => "no payment made",
-            _ => "payment",
-        };
-        let number = if self.number.is_empty() { String::new() } else { format!(" {}", self.number) };
-        let day = self.day().map(|day| format!(" of {}", day.words)).unwrap_or_default();
-        format!("{means}{number}{day}")
+        Amount::parse(self.bpr?.get(2))
     }
 
     /// The payment itself: no patient's chart holds it.
@@ -81,14 +71,14 @@ impl Payment<'_, '_> {
         let amount = self.amount();
         let total = amount.map(Amount::dollars).unwrap_or_else(|| "an unknown amount".to_owned());
         let title = format!("Payment of {total} by {}", self.payer_name());
-        let day = self.day();
+        let day = self.day.clone();
         let fact = Statement {
             value: amount.map(|amount| FactValue::Quantity { value: amount.as_f64(), unit: Some("USD".to_owned()) }),
             status: Some("paid".to_owned()),
             effective: day.as_ref().and_then(|day| day.start),
             ..statement(FactKind::Claim, format!("Payment {}", self.number))
         };
-        page.state(&format!("{title}: {}", self.words()), fact);
+        page.state(&format!("{title}: {}", self.words), fact);
         page.labelled("Payee", self.payee.as_ref().and_then(Party::words));
         let claims = transaction.body.iter().filter(|s| s.is("CLP"));
         let paid: Amount = claims.clone().filter_map(|clp| Amount::parse(clp.get(4))).sum();
@@ -97,7 +87,7 @@ impl Payment<'_, '_> {
         for segment in transaction.body.iter().filter(|s| s.is("PLB")) {
             adjusted = adjusted + provider_adjustments(&mut page, segment);
         }
-        if let (Some(amount), Some(bpr)) = (amount, transaction.first("BPR"))
+        if let (Some(amount), Some(bpr)) = (amount, &self.bpr)
             && !(paid - adjusted - amount).is_zero()
         {
             reading.findings.push(transaction.warning("out_of_balance", bpr, 2));
@@ -118,6 +108,19 @@ impl Payment<'_, '_> {
         let name = self.payer.as_ref().map(|payer| payer.name.clone()).filter(|name| !name.is_empty());
         name.unwrap_or_else(|| "an unnamed payer".to_owned())
     }
+}
+
+fn means(bpr: Option<Segment<'_>>, number: &str, day: Option<&dates::Period>) -> String {
+    let means = match bpr.as_ref().map(|bpr| bpr.get(4)) {
+        Some("ACH") => "electronic transfer",
+        Some("CHK") => "check",
+        Some("FWT") => "wire transfer",
+        Some("NON") => "no payment made",
+        _ => "payment",
+    };
+    let number = if number.is_empty() { String::new() } else { format!(" {number}") };
+    let day = day.map(|day| format!(" of {}", day.words)).unwrap_or_default();
+    format!("{means}{number}{day}")
 }
 
 /// Pairs of reason and amount of a `PLB`; an amount above zero lowers the payment.
@@ -216,7 +219,7 @@ impl<'s, 'a> RemittedClaim<'s, 'a> {
         let patient = self.people(&mut page, reading);
         page.labelled("Payer", self.payment.payer.as_ref().and_then(Party::words));
         page.labelled("Payee", self.payment.payee.as_ref().and_then(Party::words));
-        page.labelled("Payment", Some(self.payment.words()));
+        page.labelled("Payment", Some(&self.payment.words));
         self.details(&mut page);
         for (ordinal, service) in self.services.iter().enumerate() {
             self.service(&mut page, service, ordinal + 1);
@@ -243,9 +246,11 @@ impl<'s, 'a> RemittedClaim<'s, 'a> {
             clp.given(5).map(|share| format!(", patient responsibility {}", dollars(share))).unwrap_or_default();
         let (charge, paid) = (dollars(clp.get(3)), dollars(clp.get(4)));
         let line = match outcome {
-            "reversed" => format!(
-                "Reversal of an earlier payment of claim {number}: billed {charge}, paid {paid} undone{day} ({status})"
-            ),
+            "reversed" => {
+                let back = |amount: Option<Amount>| amount.map(|amount| (-amount).dollars()).unwrap_or_default();
+                let (paid, charge) = (back(self.paid()), back(self.charge()));
+                format!("Reversal of claim {number}: the earlier payment of {paid} for {charge} billed is undone{day}")
+            }
             "denied" => format!("Claim {number} was denied: billed {charge}, paid {paid}{share}{day} ({status})"),
             "paid nothing" => format!("Claim {number} was paid nothing: billed {charge}{share}{day} ({status})"),
             "paid" => format!("Claim {number} was paid {paid} of {charge} billed{share}{day} ({status})"),
@@ -321,7 +326,7 @@ impl<'s, 'a> RemittedClaim<'s, 'a> {
         let Some(svc) = segments.first() else { return };
         let number = segments.iter().find(|s| s.is("REF") && s.get(1) == "6R").and_then(|s| s.given(2));
         let number = number.map(|number| format!(" (line id {number})")).unwrap_or_default();
-        let name = format!("Line {ordinal}{number}");
+        let name = format!("Line {ordinal} of claim {}{number}", self.number());
         let procedure = Procedure::of(svc, 1);
         if let Some(procedure) = &procedure {
             procedure.betray(page);

@@ -16,12 +16,15 @@ pub(super) struct Transaction<'a> {
     pub namespace: &'a str,
     /// Digits of every social security number that the set declares as one; none may show anywhere.
     pub secrets: BTreeSet<String>,
+    /// Its beginning: `BHT`, or `BGN` of an enrolment.
+    beginning: Option<Segment<'a>>,
 }
 
 impl<'a> Transaction<'a> {
     pub fn new(envelope: Envelope<'a>, body: Vec<Segment<'a>>, namespace: &'a str) -> Self {
         let secrets = body.iter().filter_map(secret).filter(|digits| digits.len() == 9).collect();
-        Self { envelope, body, namespace, secrets }
+        let beginning = body.iter().find(|segment| matches!(segment.id(), "BHT" | "BGN")).copied();
+        Self { envelope, body, namespace, secrets, beginning }
     }
 
     /// The set: `837`.
@@ -35,9 +38,22 @@ impl<'a> Transaction<'a> {
 
     /// When the sender made it: the set's own time, else the group's, else the interchange's.
     pub fn written(&self) -> Option<Timestamp> {
-        let beginning = self.first("BHT").and_then(|bht| dates::moment(bht.get(4), bht.get(5)));
-        let enrolment = || self.first("BGN").and_then(|bgn| dates::moment(bgn.get(3), bgn.get(4)));
-        beginning.or_else(enrolment).or_else(|| self.envelope.made_at())
+        let beginning = self.beginning.and_then(|segment| match segment.id() {
+            "BHT" => dates::moment(segment.get(4), segment.get(5)),
+            _ => dates::moment(segment.get(3), segment.get(4)),
+        });
+        beginning.or_else(|| self.envelope.made_at())
+    }
+
+    /// `BHT06`: `RP` reports what was done and asks for no payment.
+    pub fn reports_only(&self) -> bool {
+        self.beginning.is_some_and(|segment| segment.is("BHT") && segment.get(6) == "RP")
+    }
+
+    /// `BHT02`, what the set is for; and `BHT03`, its number.
+    pub fn purpose(&self) -> (&'a str, &'a str) {
+        let beginning = self.beginning.filter(|segment| segment.is("BHT"));
+        beginning.map(|segment| (segment.get(2), segment.get(3))).unwrap_or_default()
     }
 
     /// A value fit for a key or an id: without blanks and separators of ours, and never a secret.
