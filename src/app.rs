@@ -15,8 +15,8 @@ use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, SourceDescription, SourceId, TenantId};
 use crate::flows::{
-    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, OriginalFlow, ReindexFlow,
-    ReplayFlow, RetrieveFlow,
+    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, NotificationFlow,
+    OriginalFlow, ReindexFlow, ReplayFlow, RetrieveFlow,
 };
 use crate::stages::{chunk, ground};
 use crate::telemetry::Metrics;
