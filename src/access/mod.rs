@@ -54,6 +54,7 @@ mod operations;
 mod permit;
 mod reach;
 mod scope;
+mod shared_secret;
 #[cfg(test)]
 mod test_keys;
 mod token;
@@ -65,6 +66,7 @@ pub use key_cache::{FetchFailed, FetchJwks, FetchedJwks};
 pub use mint::{DevelopmentKey, TokenGrant};
 pub use permit::{Denied, Operation, Permit};
 pub use reach::{Access, Act, Clearance, Patients, Reach, Types, Window};
+pub use shared_secret::SharedSecret;
 pub use token::Verifier;
 pub use token_error::{Refusal, TokenError};
 pub use upkeep::Upkeep;

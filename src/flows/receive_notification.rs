@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{IngestError, IngestFlow};
 use crate::access::{Operation, Permit};
 use crate::adapters::sources::notification::{Event, Focus, Notification, NotificationKind, Numbered};
-use crate::adapters::sources::search_page::bundle_of;
+use crate::adapters::sources::search_page::{bundle_of, record_key};
 use crate::adapters::store::{Store, StoreError};
 use crate::domain::{Format, SourceId, TenantId, Timestamp};
 
@@ -166,6 +166,13 @@ impl NotificationFlow {
             Notification::Unnumbered(included) => self.unnumbered(permit, source, &included).await,
             Notification::Numbered(numbered) => self.numbered(permit, source, &numbered).await,
         }
+    }
+
+    /// Takes in that a record (`Type/id`) was said to be gone: it is looked for, and taken out if it is.
+    pub async fn receive_deletion(&self, permit: &Permit, key: &str) -> Result<(), NotificationError> {
+        let key = record_key(key).ok_or(NotificationError::Unreadable)?;
+        self.refuse_when_overloaded(permit).await?;
+        self.change(permit, |inbox, _| inbox.want(&key)).await
     }
 
     fn turn(&self, tenant: &TenantId, source: &SourceId) -> Turns {

@@ -12,15 +12,20 @@ pub fn base() -> OpenApi {
         .bearer_format("JWT")
         .description(Some("A JWT of a configured issuer with SMART App Launch v2 scopes; v1 forms are accepted."))
         .build();
+    let secret = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The secret that was declared for the source."))
+        .build();
+    let schemes = ComponentsBuilder::new()
+        .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .security_scheme("source_secret", SecurityScheme::Http(secret))
+        .build();
     let info = InfoBuilder::new()
         .title("anamnesis")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some("Retrieval and grounded, cited answers over clinical data."))
         .build();
-    OpenApiBuilder::new()
-        .info(info)
-        .components(Some(ComponentsBuilder::new().security_scheme("bearer", SecurityScheme::Http(bearer)).build()))
-        .build()
+    OpenApiBuilder::new().info(info).components(Some(schemes)).build()
 }
 
 pub async fn serve(document: Data<OpenApi>) -> HttpResponse {

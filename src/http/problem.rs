@@ -72,6 +72,14 @@ impl Problem {
         problem
     }
 
+    /// A secret that opens nothing: an unknown source and a wrong secret look the same.
+    pub fn secret_invalid() -> Self {
+        let mut problem =
+            Self::new(StatusCode::UNAUTHORIZED, "token_invalid").detail("the secret doesn't open this source");
+        problem.challenge = Some("Bearer realm=\"anamnesis\", error=\"invalid_token\"".to_owned());
+        problem
+    }
+
     /// Something of ours failed: its cause is logged here, once, and not shown.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut causes = vec![error.to_string()];

@@ -25,10 +25,11 @@ const EVERYONE: Expected = Status([200; 7]);
 /// Holds nothing of a patient in another tenant; here only for those with the scope.
 const ADMIN_LIST: Expected = Status([200, 403, 403, 403, 403, 200, 403]);
 const ADMIN_ITEM: Expected = Status([404, 403, 403, 403, 403, 200, 403]);
+const BY_SECRET: Expected = Status([401; 7]);
 /// The patient's own note: for the patient and for users, not for a token of another type.
 const NOTE: Expected = Status([404, 404, 200, 200, 404, 404, 404]);
 
-const TABLE: [(&str, &str, Expected); 22] = [
+const TABLE: [(&str, &str, Expected); 25] = [
     ("POST", "/v1/search", EVERYONE),
     ("POST", "/v1/answer", EVERYONE),
     ("GET", "/v1/patients", EVERYONE),
@@ -39,6 +40,10 @@ const TABLE: [(&str, &str, Expected); 22] = [
     ("GET", "/v1/whoami", EVERYONE),
     ("POST", "/v1/sources/{source}/records", Status([404, 403, 403, 403, 202, 403, 403])),
     ("GET", "/v1/receipts/{id}", Status([404, 404, 404, 404, 200, 404, 404])),
+    // These ask for the secret of a source, which no token is.
+    ("POST", "/v1/subscriptions/{source}", BY_SECRET),
+    ("PUT", "/v1/subscriptions/{source}/{type}/{id}", BY_SECRET),
+    ("DELETE", "/v1/subscriptions/{source}/{type}/{id}", BY_SECRET),
     ("GET", "/v1/admin/sources", ADMIN_LIST),
     ("PUT", "/v1/admin/sources/{source}", ADMIN_LIST),
     ("GET", "/v1/admin/quarantine", ADMIN_LIST),
@@ -94,7 +99,7 @@ impl Fixture {
             path if path.starts_with("/v1/admin/jobs") => &self.job,
             _ => "none",
         };
-        template.replace("{id}", id).replace("{source}", "ehr")
+        template.replace("{id}", id).replace("{source}", "ehr").replace("{type}", "Patient")
     }
 
     fn body(template: &str) -> Option<Value> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::FromRow;
 
-use super::sources::SourceRow;
+use super::sources::TenantSourceRow;
 use super::sqlite::WriteTransaction;
 use super::{Store, StoreError};
 use crate::access::{Operation, Permit, Upkeep};
@@ -35,13 +35,6 @@ struct RunRow {
     failures: i64,
 }
 
-#[derive(FromRow)]
-struct TenantSourceRow {
-    tenant: String,
-    #[sqlx(flatten)]
-    source: SourceRow,
-}
-
 const STATE: &str = "SELECT state FROM feed_state WHERE tenant = $1 AND source = $2 AND name = $3";
 
 async fn write_state(
@@ -70,8 +63,7 @@ impl Store {
     pub async fn running_feeds(&self, _upkeep: &Upkeep) -> Result<Vec<(TenantId, SourceDescription)>, StoreError> {
         const ALL: &str = "SELECT * FROM source WHERE feed IS NOT NULL ORDER BY tenant, name";
         let rows: Vec<TenantSourceRow> = sqlx::query_as(ALL).fetch_all(&self.reader).await?;
-        let described = rows.into_iter().map(|row| Ok((TenantId::new(row.tenant), row.source.description()?)));
-        let mut described = described.collect::<Result<Vec<_>, StoreError>>()?;
+        let mut described = rows.into_iter().map(TenantSourceRow::described).collect::<Result<Vec<_>, _>>()?;
         described.retain(|(_, source)| source.feed != Feed::Push);
         Ok(described)
     }

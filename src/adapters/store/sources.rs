@@ -18,6 +18,19 @@ pub(super) struct SourceRow {
     newest_source_time: Option<i64>,
 }
 
+#[derive(FromRow)]
+pub(super) struct TenantSourceRow {
+    tenant: String,
+    #[sqlx(flatten)]
+    source: SourceRow,
+}
+
+impl TenantSourceRow {
+    pub(super) fn described(self) -> Result<(TenantId, SourceDescription), StoreError> {
+        Ok((TenantId::new(self.tenant), self.source.description()?))
+    }
+}
+
 impl SourceRow {
     pub(super) fn description(&self) -> Result<SourceDescription, StoreError> {
         let mapping = self.mapping.as_deref().map(serde_json::from_str).transpose();
@@ -99,6 +112,13 @@ impl Store {
         let row: Option<SourceRow> =
             sqlx::query_as(ONE).bind(tenant.as_str()).bind(name.as_str()).fetch_optional(&self.reader).await?;
         row.map(|row| row.description()).transpose()
+    }
+
+    /// What tenants declared under that name, to find out whose secret a sender shows; holds no patient data.
+    pub async fn sources_named(&self, name: &SourceId) -> Result<Vec<(TenantId, SourceDescription)>, StoreError> {
+        const NAMED: &str = "SELECT * FROM source WHERE name = $1 ORDER BY tenant";
+        let rows: Vec<TenantSourceRow> = sqlx::query_as(NAMED).bind(name.as_str()).fetch_all(&self.reader).await?;
+        rows.into_iter().map(TenantSourceRow::described).collect()
     }
 
     /// How fresh each feed of the caller's tenant is.

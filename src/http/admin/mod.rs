@@ -1,5 +1,6 @@
 //! What administrators do; each act needs its own `anamnesis/admin.*` scope, which no wildcard implies.
 
+mod feed_state;
 pub mod findings;
 pub mod jobs;
 pub mod quarantine;

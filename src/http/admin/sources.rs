@@ -5,6 +5,7 @@ use actix_web::{get, put};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::feed_state::FeedState;
 use crate::access::{Access, Operation};
 use crate::app::{App, shipped_mapping};
 use crate::domain::{Feed, Mapping, SourceDescription, SourceId};
@@ -28,6 +29,10 @@ pub struct SourceBody {
     /// How its records come in, beginning with `mode`; senders push when it is left out.
     #[schema(value_type = Object)]
     feed: Option<serde_json::Value>,
+    /// How a feed that we run fares; only in answers, and left aside when it is sent back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<FeedState>)]
+    feed_state: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,7 +54,17 @@ pub struct SourcesResponse {
 pub async fn list_sources(app: Data<App>, access: Access) -> Reply<SourcesResponse> {
     let permit = access.permit(Operation::Sources)?;
     let sources = app.store.sources(&permit).await?;
-    Ok(Json(SourcesResponse { sources: sources.into_iter().map(SourceBody::from).collect() }))
+    let runs = app.store.feed_runs(&permit).await?;
+    let kept = app.store.feed_states(&permit).await?;
+    let bodies = sources.into_iter().map(|description| {
+        let run = runs.iter().find(|run| run.source == description.name);
+        let of_source = kept.iter().filter(|(source, ..)| *source == description.name);
+        let kept: Vec<(&str, &str)> = of_source.map(|(_, name, state)| (name.as_str(), state.as_str())).collect();
+        let is_run = description.feed != Feed::Push;
+        let state = is_run.then(|| serde_json::to_value(FeedState::new(run, &kept)).ok()).flatten();
+        SourceBody { feed_state: state, ..SourceBody::from(description) }
+    });
+    Ok(Json(SourcesResponse { sources: bodies.collect() }))
 }
 
 /// Declare a source
@@ -121,6 +136,7 @@ impl From<SourceDescription> for SourceBody {
             error_after_s: description.error_after_s,
             mapping: description.mapping.and_then(|mapping| serde_json::to_value(mapping).ok()),
             feed: serde_json::to_value(&description.feed).ok(),
+            feed_state: None,
         }
     }
 }
