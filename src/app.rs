@@ -15,8 +15,8 @@ use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, SourceDescription, SourceId, TenantId};
 use crate::flows::{
-    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, OriginalFlow, ReindexFlow,
-    ReplayFlow, RetrieveFlow,
+    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, IngestLimits, OriginalFlow,
+    ReindexFlow, ReplayFlow, RetrieveFlow,
 };
 use crate::stages::{chunk, ground};
 use crate::telemetry::Metrics;
@@ -78,7 +78,7 @@ impl App {
         let answer = AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config));
         Ok(Self {
             verifier,
-            ingest: IngestFlow::new(store.clone(), metrics.clone()),
+            ingest: IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config)),
             reindex: ReindexFlow::new(indexing.clone()),
             indexing,
             replay: ReplayFlow::new(store.clone()),
@@ -93,6 +93,14 @@ impl App {
             index,
             metrics,
         })
+    }
+}
+
+fn ingest_limits(config: &Config) -> IngestLimits {
+    IngestLimits {
+        max_inflight_bytes: config.max_inflight_bytes,
+        max_backlog_bytes: config.max_backlog_bytes,
+        ..IngestLimits::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file per operation, each to be read as a list of steps.
 
+mod admission;
 mod answer;
 mod context;
 mod derive;
@@ -8,17 +9,20 @@ mod freshness;
 mod index_changes;
 mod ingest;
 mod original;
+mod reading;
 mod reindex;
 mod replay;
 mod retrieve;
 
+pub use admission::{Admission, Busy, IngestLimits};
 pub use answer::{AnswerError, AnswerFlow, PASSAGES, cited};
 pub use context::{ContextFlow, PatientContextView};
 pub use embed::{EmbedError, EmbeddingPool};
 pub use freshness::FreshnessFlow;
 pub use index_changes::{IndexChangesError, IndexChangesFlow};
-pub use ingest::{IngestError, IngestFlow};
+pub use ingest::{IngestError, IngestFlow, ReadDelivery};
 pub use original::OriginalFlow;
+pub use reading::Reading;
 pub use reindex::{ReindexEnd, ReindexError, ReindexFlow};
 pub use replay::{ReplayError, ReplayFlow};
 pub use retrieve::{Plan, RetrieveError, RetrieveFlow, Retrieved};
