@@ -15,7 +15,7 @@ use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Mapping, SourceDescription, SourceId, TenantId, mapping};
 use crate::flows::{
-    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, NotificationFlow,
+    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, IngestLimits, NotificationFlow,
     OriginalFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow, RetrieveFlow, TakeFileFlow,
 };
 use crate::stages::{chunk, ground};
@@ -79,7 +79,7 @@ impl App {
             config.index.batch,
         ));
         let answer = AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config));
-        let ingest = IngestFlow::new(store.clone(), metrics.clone());
+        let ingest = IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config));
         Ok(Self {
             verifier,
             notifications: NotificationFlow::new(store.clone(), ingest.clone()),
@@ -100,6 +100,14 @@ impl App {
             index,
             metrics,
         })
+    }
+}
+
+fn ingest_limits(config: &Config) -> IngestLimits {
+    IngestLimits {
+        max_inflight_bytes: config.max_inflight_bytes,
+        max_backlog_bytes: config.max_backlog_bytes,
+        ..IngestLimits::default()
     }
 }
 

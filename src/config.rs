@@ -37,6 +37,10 @@ pub struct Config {
     pub file_roots: Vec<PathBuf>,
     /// Largest body taken, in bytes; default 64 MiB.
     pub max_body_bytes: usize,
+    /// Bytes of deliveries held in memory at once while they come in; default 256 MiB.
+    pub max_inflight_bytes: usize,
+    /// Bytes that may have landed and wait to be read before senders are asked to wait; default 2 GiB.
+    pub max_backlog_bytes: u64,
     /// `ANAMNESIS_LOG`; default `info`.
     pub log: String,
     /// `text` or `json`. `ANAMNESIS_LOG_FORMAT`; default `text`.
@@ -166,6 +170,8 @@ impl Default for Config {
             tenant: "main".to_owned(),
             file_roots: Vec::new(),
             max_body_bytes: 64 * 1024 * 1024,
+            max_inflight_bytes: 256 * 1024 * 1024,
+            max_backlog_bytes: 2 * 1024 * 1024 * 1024,
             log: "info".to_owned(),
             log_format: "text".to_owned(),
             development_key_file: None,

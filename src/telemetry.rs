@@ -43,6 +43,13 @@ pub struct Metrics {
     /// Records that ended as documents, unchanged, removed or carrying nothing.
     pub accepted: Family<SourceLabel, Counter>,
     pub quarantined: Family<ReasonLabel, Counter>,
+    /// Deliveries set aside since the start: each needs somebody to look.
+    pub set_aside: Counter<u64, AtomicU64>,
+    /// Deliveries that are set aside.
+    pub deliveries_failed: Gauge<i64, AtomicI64>,
+    /// Deliveries, and their bytes, that have landed and wait to be read.
+    pub backlog_deliveries: Gauge<i64, AtomicI64>,
+    pub backlog_bytes: Gauge<i64, AtomicI64>,
     /// Seconds since each source was last heard from.
     pub source_age: Family<SourceLabel, Gauge<i64, AtomicI64>>,
     /// From landing to the first snapshot that shows it.
@@ -73,6 +80,10 @@ impl Default for Metrics {
             received: Family::default(),
             accepted: Family::default(),
             quarantined: Family::default(),
+            set_aside: Counter::default(),
+            deliveries_failed: Gauge::default(),
+            backlog_deliveries: Gauge::default(),
+            backlog_bytes: Gauge::default(),
             source_age: Family::default(),
             event_to_searchable: slow_histogram(),
             search_latency: Family::new_with_constructor(fast_histogram as fn() -> Histogram),
@@ -95,6 +106,15 @@ impl Metrics {
         registry.register("deliveries_received", "Deliveries landed", self.received.clone());
         registry.register("records_accepted", "Records read and taken in", self.accepted.clone());
         registry.register("records_quarantined", "Records that could not be read", self.quarantined.clone());
+        registry.register("deliveries_set_aside", "Deliveries given up on", self.set_aside.clone());
+        registry.register("deliveries_failed", "Deliveries that are set aside", self.deliveries_failed.clone());
+        registry.register("backlog_deliveries", "Deliveries that wait to be read", self.backlog_deliveries.clone());
+        registry.register_with_unit(
+            "backlog",
+            "Landed bytes that wait to be read",
+            Unit::Bytes,
+            self.backlog_bytes.clone(),
+        );
         registry.register_with_unit(
             "source_age",
             "Time since the source was last heard from",

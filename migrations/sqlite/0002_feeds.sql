@@ -31,13 +31,16 @@ CREATE TABLE feed_run (
     PRIMARY KEY (tenant, source)
 );
 
--- Two records of one person: documents that name `merged` belong to `survivor`. `survivor` is never merged itself.
+-- Two records of one person: `merged` was said to be `stated`, and so belongs to `survivor`, which is found by
+-- following what was stated to its end. Of each patient the latest statement is kept.
 CREATE TABLE patient_merge (
     tenant    TEXT NOT NULL,
     merged    TEXT NOT NULL,
+    stated    TEXT NOT NULL,
     survivor  TEXT NOT NULL,
-    merged_at BIGINT,
+    merged_at BIGINT NOT NULL,
     receipt   TEXT NOT NULL,
     PRIMARY KEY (tenant, merged)
 );
+CREATE INDEX patient_merge_by_stated ON patient_merge (tenant, stated);
 CREATE INDEX patient_merge_by_survivor ON patient_merge (tenant, survivor);

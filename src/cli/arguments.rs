@@ -72,6 +72,9 @@ pub struct IngestOptions {
     /// Write the account here as JSON
     #[arg(long)]
     pub report: Option<PathBuf>,
+    /// Say what would be added, changed, removed, unchanged and quarantined, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Leave indexing to a server
     #[arg(long)]
     pub no_index: bool,

@@ -1,5 +1,7 @@
 //! `anamnesis ingest`: files through the same path as HTTP, with an account of every record.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -10,9 +12,17 @@ use super::{Done, Failure, models, progress};
 use crate::access::Upkeep;
 use crate::adapters::index::IndexError;
 use crate::adapters::sources::slices::slices;
+use crate::adapters::store::Store;
 use crate::app::{App, StartError, read_mapping};
 use crate::config::{Config, one_day, one_week};
-use crate::domain::{Account, Feed, ReceiptId, SourceDescription, SourceId, TenantId};
+use crate::domain::{Account, Delivery, Feed, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp};
+use crate::flows::IngestFlow;
+use crate::telemetry::Metrics;
+
+/// Files are landed this far ahead of reading.
+const LAND_AHEAD_BYTES: usize = 32 * 1024 * 1024;
+/// More often than a delivery is tried before it is set aside.
+const TRIES: usize = 4;
 
 /// The account as it is written to `--report`.
 #[derive(Debug, Serialize)]
@@ -32,6 +42,9 @@ struct Report {
 }
 
 pub async fn run(config: Config, options: IngestOptions) -> Done {
+    if options.dry_run {
+        return rehearse(&config, &options).await;
+    }
     let started = Instant::now();
     let found = find(&options.paths, options.mapping.is_some())?;
     let embedder = models::load(&config).await?;
@@ -67,26 +80,70 @@ pub async fn run(config: Config, options: IngestOptions) -> Done {
     if report.lost == 0 { Ok(()) } else { Err(Failure::new(format!("{} records were lost", report.lost))) }
 }
 
-/// The source that files come from; one that was declared before keeps what was declared.
-async fn declare(app: &App, tenant: &TenantId, options: &IngestOptions) -> Result<SourceId, Failure> {
+/// Judges every file against the store, each after those before it. Needs neither the model nor the index.
+async fn rehearse(config: &Config, options: &IngestOptions) -> Done {
+    let found = find(&options.paths, options.mapping.is_some())?;
+    let store = Store::open(&config.store_path()).await?;
+    let flow = IngestFlow::new(store.clone(), Arc::new(Metrics::default()));
+    let (tenant, upkeep) = (TenantId::new(&*config.tenant), Upkeep::begin());
+    let (source, _) = described(&store, &tenant, options).await?;
+    let mut rehearsal = store.rehearse().await?;
+    let bar = progress::counting("dry run", found.files.len() as u64);
+    let mut total = Account::default();
+    for file in &found.files {
+        for bytes in slices(&file.path, file.format)? {
+            let delivery = Delivery {
+                receipt: ReceiptId::fresh(),
+                tenant: tenant.clone(),
+                source: source.name.clone(),
+                format: file.format,
+                name: Some(file.name.clone()),
+                bytes: bytes?,
+                received_at: Timestamp::now(),
+            };
+            total.add(&flow.preview_file(&upkeep, &mut rehearsal, delivery, source.clone()).await?);
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    drop(rehearsal);
+    store.close().await;
+    let text = serde_json::to_string_pretty(&serde_json::json!({ "dry_run": true, "account": total }))?;
+    println!("{text}");
+    if let Some(path) = &options.report {
+        std::fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+/// The source that files come from, and whether that must be declared; one that was declared before keeps what was.
+async fn described(
+    store: &Store,
+    tenant: &TenantId,
+    options: &IngestOptions,
+) -> Result<(SourceDescription, bool), Failure> {
     let name = SourceId::parse(&options.source)
         .ok_or_else(|| Failure::new("a source has lower-case letters, digits and dashes"))?;
-    let known = app.store.source(tenant, &name).await?;
-    if known.is_none() || options.mapping.is_some() {
-        let mapping = options.mapping.as_deref().map(read_mapping).transpose()?;
-        let base = known.unwrap_or_else(|| SourceDescription {
-            name: name.clone(),
-            patients: options.patients.clone(),
-            warn_after_s: one_day(),
-            error_after_s: one_week(),
-            feed: Feed::default(),
-            mapping: None,
-        });
-        app.store
-            .declare_source(tenant, &SourceDescription { mapping: mapping.or(base.mapping.clone()), ..base })
-            .await?;
+    let known = store.source(tenant, &name).await?;
+    let is_new = known.is_none() || options.mapping.is_some();
+    let mapping = options.mapping.as_deref().map(read_mapping).transpose()?;
+    let base = known.unwrap_or_else(|| SourceDescription {
+        name,
+        patients: options.patients.clone(),
+        warn_after_s: one_day(),
+        error_after_s: one_week(),
+        feed: Feed::default(),
+        mapping: None,
+    });
+    Ok((SourceDescription { mapping: mapping.or(base.mapping.clone()), ..base }, is_new))
+}
+
+async fn declare(app: &App, tenant: &TenantId, options: &IngestOptions) -> Result<SourceId, Failure> {
+    let (source, is_new) = described(&app.store, tenant, options).await?;
+    if is_new {
+        app.store.declare_source(tenant, &source).await?;
     }
-    Ok(name)
+    Ok(source.name)
 }
 
 /// Lands every file, then reads what landed; returns what became of the records.
@@ -99,13 +156,18 @@ pub async fn take_in(
 ) -> Result<Account, Failure> {
     let bar = progress::counting("ingest", found.files.len() as u64);
     let mut total = Account::default();
+    let (mut waiting, mut bytes_waiting) = (HashSet::new(), 0);
     for file in &found.files {
         let mut sent = false;
         for bytes in slices(&file.path, file.format)? {
-            let name = Some(file.name.clone());
-            let receipt = app.ingest.accept_file(upkeep, tenant, source, file.format, name, bytes?).await?;
-            total.add(&read_until(app, upkeep, &receipt).await?);
+            let (bytes, name) = (bytes?, Some(file.name.clone()));
             sent = true;
+            bytes_waiting += bytes.len();
+            waiting.insert(app.ingest.accept_file(upkeep, tenant, source, file.format, name, bytes).await?);
+            if bytes_waiting >= LAND_AHEAD_BYTES {
+                bytes_waiting = 0;
+                read_landed(app, upkeep, &mut waiting, &mut total).await?;
+            }
         }
         if !sent {
             // An empty file carries no record; it is said, not skipped.
@@ -113,15 +175,26 @@ pub async fn take_in(
         }
         bar.inc(1);
     }
+    read_landed(app, upkeep, &mut waiting, &mut total).await?;
     bar.finish_and_clear();
     Ok(total)
 }
 
-/// Reads what landed, oldest first, until `receipt` has been read.
-async fn read_until(app: &App, upkeep: &Upkeep, receipt: &ReceiptId) -> Result<Account, Failure> {
-    while let Some((read, account)) = app.ingest.read_next(upkeep).await? {
-        if read == *receipt {
-            return Ok(account);
+/// Reads all that landed, oldest first, and adds up what those in `waiting` came to.
+async fn read_landed(
+    app: &App,
+    upkeep: &Upkeep,
+    waiting: &mut HashSet<ReceiptId>,
+    total: &mut Account,
+) -> Result<(), Failure> {
+    // What fails stays landed and is tried again, a few times, before it is set aside.
+    for _ in 0..TRIES {
+        let mut reading = app.ingest.begin_reading(upkeep);
+        while let Some(read) = app.ingest.read_batch(upkeep, &mut reading).await? {
+            read.iter().filter(|read| waiting.remove(&read.receipt)).for_each(|read| total.add(&read.account));
+        }
+        if waiting.is_empty() {
+            return Ok(());
         }
     }
     Err(Failure::new("a delivery was read by another process; its account is with its receipt"))

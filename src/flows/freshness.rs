@@ -37,6 +37,10 @@ impl FreshnessFlow {
         self.metrics.newest_change.set(index.newest_change.unwrap_or(0));
         self.metrics.index_lag.set(index.lag_s);
         self.metrics.index_chunks.set(self.index.snapshot().chunks() as i64);
+        let gauge = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+        self.metrics.deliveries_failed.set(gauge(self.store.deliveries_set_aside(upkeep).await?));
+        self.metrics.backlog_deliveries.set(gauge(self.store.backlog().deliveries()));
+        self.metrics.backlog_bytes.set(gauge(self.store.backlog().bytes()));
         for tenant in self.store.tenants(upkeep).await? {
             for feed in self.store.feeds_for_metrics(upkeep, &tenant, now).await? {
                 let label = SourceLabel { source: feed.source.to_string() };

@@ -1,17 +1,21 @@
 //! Takes records in: land them durably, then read them into documents or quarantine.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use tokio::sync::Semaphore;
+
+use super::admission::{Admission, Busy, Gate, IngestLimits};
+use super::reading::{ReadPart, Reading, read_pieces};
 use crate::access::{Permit, Upkeep};
-use crate::adapters::store::{NormalizedDelivery, RecordOutcome, Store, StoreError};
-use crate::domain::{
-    Account, Delivery, Format, QuarantineReason, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
-    Unreadable,
-};
-use crate::stages::normalize::{Origin, normalize};
-use crate::stages::split::{Piece, split};
+use crate::adapters::store::{DeliverySlice, NormalizedDelivery, Rehearsal, Store, StoreError, Tally};
+use crate::domain::{Account, Delivery, Format, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp};
 use crate::telemetry::{Metrics, ReasonLabel, SourceLabel};
+
+/// Threads that read records; the writer needs its own.
+const READERS: usize = 2;
+/// Previews at once: each reads a whole delivery into memory.
+const PREVIEWS: usize = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
@@ -25,17 +29,41 @@ pub enum IngestError {
     Store(#[from] StoreError),
     #[error("the reading task was stopped")]
     Stopped,
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
+
+/// A delivery that was read to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadDelivery {
+    pub receipt: ReceiptId,
+    pub account: Account,
 }
 
 #[derive(Clone)]
 pub struct IngestFlow {
     store: Store,
     metrics: Arc<Metrics>,
+    gate: Gate,
+    readers: Arc<ThreadPool>,
+    previews: Arc<Semaphore>,
 }
 
 impl IngestFlow {
     pub fn new(store: Store, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics }
+        Self::with_limits(store, metrics, IngestLimits::default())
+    }
+
+    pub fn with_limits(store: Store, metrics: Arc<Metrics>, limits: IngestLimits) -> Self {
+        let readers = ThreadPoolBuilder::new().num_threads(READERS).thread_name(|number| format!("reader-{number}"));
+        let readers = readers.build().expect("threads can be made when the process starts");
+        Self {
+            gate: Gate::new(store.clone(), limits),
+            store,
+            metrics,
+            readers: Arc::new(readers),
+            previews: Arc::new(Semaphore::new(PREVIEWS)),
+        }
     }
 
     /// Lands what a caller sent. When this returns, it is on disk: only then may it be acknowledged.
@@ -71,6 +99,22 @@ impl IngestFlow {
         name: Option<String>,
         bytes: Vec<u8>,
     ) -> Result<ReceiptId, IngestError> {
+        let (delivery, _) = self.delivery(tenant, source, format, name, bytes).await?;
+        let receipt = delivery.receipt.clone();
+        self.store.land(delivery).await?;
+        self.metrics.received.get_or_create(&SourceLabel { source: source.to_string() }).inc();
+        Ok(receipt)
+    }
+
+    /// What was sent as a delivery, if it may be taken in.
+    async fn delivery(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        format: Format,
+        name: Option<String>,
+        bytes: Vec<u8>,
+    ) -> Result<(Delivery, SourceDescription), IngestError> {
         let description = self.store.source(tenant, source).await?.ok_or(IngestError::UnknownSource)?;
         if matches!(format, Format::MappedCsv | Format::MappedJson) && description.mapping.is_none() {
             return Err(IngestError::NoMapping);
@@ -87,9 +131,126 @@ impl IngestFlow {
             bytes,
             received_at: Timestamp::now(),
         };
-        self.store.land(&delivery).await?;
-        self.metrics.received.get_or_create(&SourceLabel { source: source.to_string() }).inc();
-        Ok(delivery.receipt)
+        Ok((delivery, description))
+    }
+
+    /// Room for a delivery of this size; asked before its bytes are read, and kept until they have landed.
+    ///
+    /// Errors: when to come again, by [`Busy::retry_after_s`].
+    pub async fn admit(&self, bytes: usize) -> Result<Admission, Busy> {
+        self.gate.admit(bytes)
+    }
+
+    /// What these bytes would come to, without writing anything, not even that they came.
+    pub async fn preview(
+        &self,
+        permit: &Permit,
+        source: &SourceId,
+        format: Format,
+        name: Option<String>,
+        bytes: Vec<u8>,
+    ) -> Result<Account, IngestError> {
+        let (delivery, description) = self.delivery(permit.tenant(), source, format, name, bytes).await?;
+        let _turn = self.previews.acquire().await.map_err(|_| IngestError::Stopped)?;
+        let mut rehearsal = self.store.rehearse().await?;
+        self.rehearse(&mut rehearsal, delivery, description).await
+    }
+
+    /// The same for files on the operator's own machine, each judged after those before it.
+    pub async fn preview_file(
+        &self,
+        _upkeep: &Upkeep,
+        rehearsal: &mut Rehearsal,
+        delivery: Delivery,
+        source: SourceDescription,
+    ) -> Result<Account, IngestError> {
+        self.rehearse(rehearsal, delivery, source).await
+    }
+
+    async fn rehearse(
+        &self,
+        rehearsal: &mut Rehearsal,
+        delivery: Delivery,
+        source: SourceDescription,
+    ) -> Result<Account, IngestError> {
+        let reading = tokio::task::spawn_blocking(move || (read_pieces(&delivery, &source), delivery));
+        let (records, delivery) = reading.await.map_err(|_| IngestError::Stopped)?;
+        Ok(rehearsal.add(&NormalizedDelivery { delivery: &delivery, records }).await?)
+    }
+
+    /// Begins to read what landed; batches are made ready ahead of [`IngestFlow::read_batch`].
+    pub fn begin_reading(&self, upkeep: &Upkeep) -> Reading {
+        Reading::begin(self.store.clone(), upkeep.clone(), self.readers.clone())
+    }
+
+    /// Writes what the next batch came to; returns the deliveries that it finished, and `None` once nothing waited.
+    pub async fn read_batch(
+        &self,
+        upkeep: &Upkeep,
+        reading: &mut Reading,
+    ) -> Result<Option<Vec<ReadDelivery>>, IngestError> {
+        let Some(batch) = reading.next().await? else {
+            self.store.measure_backlog().await?;
+            return Ok(None);
+        };
+        let mut finished = Vec::new();
+        for (receipt, failure) in &batch.failures {
+            finished.extend(self.note_failure(upkeep, receipt, failure).await?);
+        }
+        let slices: Vec<DeliverySlice<'_>> = batch.parts.iter().map(ReadPart::slice).collect();
+        match self.store.record_batch(upkeep, &slices).await {
+            Ok(tallies) => finished.extend(self.finished(&slices, tallies)),
+            Err(error) if error.is_refusal() => finished.extend(self.write_one_by_one(upkeep, slices).await?),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(finished))
+    }
+
+    /// One of a batch was refused: the others must not wait for it.
+    async fn write_one_by_one(
+        &self,
+        upkeep: &Upkeep,
+        slices: Vec<DeliverySlice<'_>>,
+    ) -> Result<Vec<ReadDelivery>, IngestError> {
+        let mut finished = Vec::new();
+        for slice in slices {
+            let receipt = slice.delivery.receipt.clone();
+            let alone = [slice];
+            match self.store.record_batch(upkeep, &alone).await {
+                Ok(tallies) => finished.extend(self.finished(&alone, tallies)),
+                Err(error) if error.is_refusal() => {
+                    tracing::error!(%receipt, %error, "a delivery was refused by the store");
+                    let failure = "the store refused what it came to";
+                    finished.extend(self.note_failure(upkeep, &receipt, failure).await?);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Gives the delivery, once it is set aside for good.
+    async fn note_failure(
+        &self,
+        upkeep: &Upkeep,
+        receipt: &ReceiptId,
+        failure: &str,
+    ) -> Result<Option<ReadDelivery>, IngestError> {
+        let Some(account) = self.store.note_failure(upkeep, receipt, failure).await? else { return Ok(None) };
+        tracing::error!(%receipt, failure, "a delivery was set aside");
+        self.metrics.set_aside.inc();
+        Ok(Some(ReadDelivery { receipt: receipt.clone(), account }))
+    }
+
+    /// Counts and gives what is read to its end; where another process was faster there is nothing to tell.
+    fn finished(&self, slices: &[DeliverySlice<'_>], tallies: Vec<Option<Tally>>) -> Vec<ReadDelivery> {
+        let mut finished = Vec::new();
+        for (slice, tally) in slices.iter().zip(tallies) {
+            let Some(tally) = tally.filter(|_| slice.is_last) else { continue };
+            self.count(&slice.delivery.source, &tally.account);
+            finished.push(ReadDelivery { receipt: slice.delivery.receipt.clone(), account: tally.account });
+        }
+        finished
     }
 
     /// Reads the oldest delivery that waits; `None` when none does.
@@ -97,7 +258,9 @@ impl IngestFlow {
         loop {
             let Some(delivery) = self.store.next_landed(upkeep).await? else { return Ok(None) };
             let source = self.store.source(&delivery.tenant, &delivery.source).await?;
-            let (delivery, records) = read(delivery, source.ok_or(IngestError::UnknownSource)?).await?;
+            let source = source.ok_or(IngestError::UnknownSource)?;
+            let reading = tokio::task::spawn_blocking(move || (read_pieces(&delivery, &source), delivery));
+            let (records, delivery) = reading.await.map_err(|_| IngestError::Stopped)?;
             let normalized = NormalizedDelivery { delivery: &delivery, records };
             match self.store.record_outcomes(upkeep, &normalized).await {
                 // Another process was faster, so this one isn't `landed` any more.
@@ -119,57 +282,5 @@ impl IngestFlow {
             let label = ReasonLabel { source: source.to_string(), reason: reason.as_str().to_owned() };
             self.metrics.quarantined.get_or_create(&label).inc_by(*count);
         }
-    }
-}
-
-/// Splits and normalizes a delivery off the request threads.
-async fn read(delivery: Delivery, source: SourceDescription) -> Result<(Delivery, Vec<RecordOutcome>), IngestError> {
-    let reading = tokio::task::spawn_blocking(move || {
-        let records = read_pieces(&delivery, &source);
-        (delivery, records)
-    });
-    reading.await.map_err(|_| IngestError::Stopped)
-}
-
-/// Every piece of a delivery, read or with the reason why not.
-///
-/// A defect in a reader costs the record it is met in, never the feed.
-pub(super) fn read_pieces(delivery: &Delivery, source: &SourceDescription) -> Vec<RecordOutcome> {
-    let origin =
-        Origin { source, format: delivery.format, name: delivery.name.as_deref(), received_at: delivery.received_at };
-    let pieces = match guarded(|| split(delivery, source.mapping.as_ref())) {
-        Ok(pieces) => pieces,
-        Err(unreadable) => vec![Piece::Unreadable { ordinal: 0, bytes: delivery.bytes.clone(), unreadable }],
-    };
-    pieces
-        .into_iter()
-        .map(|piece| match piece {
-            Piece::Record(record) => {
-                let result = guarded(|| normalize(&record, &origin)).and_then(|read| read);
-                RecordOutcome { ordinal: record.ordinal, bytes: record.bytes, result }
-            }
-            Piece::Unreadable { ordinal, bytes, unreadable } => {
-                RecordOutcome { ordinal, bytes, result: Err(unreadable) }
-            }
-        })
-        .collect()
-}
-
-/// Runs a reader; a panic in it is a reason to hold the record, not to stop.
-fn guarded<T>(read: impl FnOnce() -> T) -> Result<T, Unreadable> {
-    catch_unwind(AssertUnwindSafe(read))
-        .map_err(|_| Unreadable::new(QuarantineReason::ReaderFailed, "the reader broke off; the log says where"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{QuarantineReason, guarded};
-
-    #[test]
-    fn a_reader_that_breaks_off_is_a_reason_to_hold_the_record() {
-        assert_eq!(guarded(|| 7), Ok(7));
-        let held = guarded(|| -> u8 { panic!("on purpose") }).unwrap_err();
-        assert_eq!(held.reason, QuarantineReason::ReaderFailed);
-        assert!(!held.detail.contains("on purpose"));
     }
 }

@@ -1,5 +1,6 @@
 //! One file per operation, each to be read as a list of steps.
 
+mod admission;
 mod answer;
 mod context;
 mod derive;
@@ -10,20 +11,23 @@ mod ingest;
 mod original;
 mod receive_message;
 mod receive_notification;
+mod reading;
 mod reindex;
 mod replay;
 mod retrieve;
 mod take_file;
 
+pub use admission::{Admission, Busy, IngestLimits};
 pub use answer::{AnswerError, AnswerFlow, PASSAGES, cited};
 pub use context::{ContextFlow, PatientContextView};
 pub use embed::{EmbedError, EmbeddingPool};
 pub use freshness::FreshnessFlow;
 pub use index_changes::{IndexChangesError, IndexChangesFlow};
-pub use ingest::{IngestError, IngestFlow};
+pub use ingest::{IngestError, IngestFlow, ReadDelivery};
 pub use original::OriginalFlow;
 pub use receive_message::{ReceiveMessageFlow, Received};
 pub use receive_notification::{Gap, Inbox, NotificationError, NotificationFlow, Sequence};
+pub use reading::Reading;
 pub use reindex::{ReindexEnd, ReindexError, ReindexFlow};
 pub use replay::{ReplayError, ReplayFlow};
 pub use retrieve::{Plan, RetrieveError, RetrieveFlow, Retrieved};

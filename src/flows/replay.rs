@@ -1,6 +1,6 @@
 //! Reads a quarantined record again, with what the code and the source's description are now.
 
-use super::ingest::read_pieces;
+use super::reading::read_pieces;
 use crate::access::Permit;
 use crate::adapters::store::{RecordOutcome, Store, StoreError};
 use crate::domain::{QuarantineId, QuarantineReason};

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::access::{Denied, TokenError};
 use crate::adapters::store::StoreError;
 use crate::domain::QueryError;
-use crate::flows::{AnswerError, IngestError, ReplayError, RetrieveError};
+use crate::flows::{AnswerError, Busy, IngestError, ReplayError, RetrieveError};
 
 pub const CONTENT: &str = "application/problem+json";
 
@@ -203,8 +203,19 @@ impl From<IngestError> for Problem {
             }
             IngestError::NoMapping => Problem::bad_request("source_without_mapping").detail(error),
             IngestError::Empty => Problem::bad_request("body_empty").detail(error),
+            IngestError::Busy(busy) => busy.into(),
             IngestError::Store(_) | IngestError::Stopped => Problem::internal(&error),
         }
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        let code = match busy {
+            Busy::Bodies => "too_much_at_once",
+            Busy::Backlog => "backlog_full",
+        };
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, code).detail(busy).retry_after_s(busy.retry_after_s())
     }
 }
 

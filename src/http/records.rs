@@ -1,7 +1,7 @@
 //! `POST /v1/sources/{source}/records` and `GET /v1/receipts/{id}`: records in, and how they fared.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Data, Json, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use futures_util::StreamExt;
@@ -14,11 +14,15 @@ use crate::access::{Access, Operation};
 use crate::adapters::store::{Receipt, ReceiptState};
 use crate::app::App;
 use crate::domain::{Account, Format, ReceiptId, SourceId};
+use crate::flows::Admission;
 
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct RecordParameters {
     /// The sender's key for a note that has none in its front matter.
     key: Option<String>,
+    /// Tell what the records would come to, and write nothing.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,16 +33,26 @@ pub struct LandedResponse {
     state: &'static str,
 }
 
+/// What the records would come to. Nothing was written, not even that they came.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PreviewResponse {
+    /// Always true.
+    dry_run: bool,
+    account: AccountBody,
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReceiptResponse {
     receipt: String,
     source: String,
-    /// `landed`, `normalized` (in the store), `indexed` (searchable).
+    /// `landed`, `normalized` (in the store), `indexed` (searchable), `failed` (set aside, and in quarantine).
     state: &'static str,
     received_at: String,
     /// The last change it made; null while landed, or when it changed nothing.
     change: Option<i64>,
     account: Option<AccountBody>,
+    /// Why it was set aside; else null.
+    failure: Option<String>,
 }
 
 /// What became of each record; `records` is the sum of `stored`, `unchanged`, `removed`,
@@ -47,7 +61,12 @@ pub struct ReceiptResponse {
 struct AccountBody {
     records: u64,
     stored: u64,
+    /// Document versions stored: `added` and `changed`.
     documents: u64,
+    /// Documents that were not held before.
+    added: u64,
+    /// Documents that replaced an earlier version.
+    changed: u64,
     facts: u64,
     unchanged: u64,
     removed: u64,
@@ -61,12 +80,14 @@ struct AccountBody {
 /// FHIR R4 JSON (`application/fhir+json`, `application/json`) or NDJSON (`application/fhir+ndjson`,
 /// `application/x-ndjson`), notes (`text/plain`, `text/markdown`), CRM rows (`text/csv`,
 /// `application/vnd.anamnesis.crm+json`) by the source's mapping. The answer follows the durable write;
-/// what can't be read is kept in quarantine with its reason.
+/// what can't be read is kept in quarantine with its reason. With `dry_run=true` nothing is written: the answer
+/// is 200 with the account of what would be added, changed, removed, unchanged and quarantined.
 #[utoipa::path(
     tag = "ingest",
     params(("source" = String, Path, description = "A declared source"), RecordParameters),
     request_body(content = String, content_type = "application/fhir+json"),
     responses(
+        (status = 200, body = PreviewResponse),
         (status = 202, body = LandedResponse),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -74,6 +95,7 @@ struct AccountBody {
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
@@ -91,8 +113,13 @@ pub async fn receive_records(
     })?;
     let permit = access.permit(Operation::Ingest(source.clone()))?;
     let format = format(&request)?;
-    let bytes = read_body(&request, body, app.config.max_body_bytes).await?;
-    let receipt = app.ingest.accept(&permit, &source, format, parameters.into_inner().key, bytes).await?;
+    let RecordParameters { key, dry_run } = parameters.into_inner();
+    let (bytes, _room) = admitted_body(&app, &request, body).await?;
+    if dry_run {
+        let account = app.ingest.preview(&permit, &source, format, key, bytes).await?;
+        return Ok(HttpResponse::Ok().json(PreviewResponse { dry_run, account: account.into() }));
+    }
+    let receipt = app.ingest.accept(&permit, &source, format, key, bytes).await?;
     app.wake.send_replace(());
     let body = LandedResponse { receipt: receipt.to_string(), state: "landed" };
     Ok(HttpResponse::Accepted().json(body))
@@ -124,28 +151,46 @@ fn format(request: &HttpRequest) -> Result<Format, Problem> {
     })
 }
 
-/// Reads at most `limit` bytes; a body that says it is longer is refused unread.
-pub(super) async fn read_body(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<Vec<u8>, Problem> {
-    let too_large = || {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large").detail(format!("at most {limit} bytes a request"))
-    };
-    let announced = request
-        .headers()
-        .get(actix_web::http::header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::with_capacity(announced.unwrap_or(0));
+/// Reads a body of at most the configured size, within the room there is; the room is kept until it has landed.
+pub(super) async fn admitted_body(
+    app: &App,
+    request: &HttpRequest,
+    body: Payload,
+) -> Result<(Vec<u8>, Admission), Problem> {
+    let announced = announced(request, app.config.max_body_bytes)?;
+    let mut room = app.ingest.admit(announced).await?;
+    let bytes = read_body(body, announced, &mut room, app.config.max_body_bytes).await?;
+    Ok((bytes, room))
+}
+
+/// The length that the sender announces, 0 when it doesn't; a body that says it is too long is refused unread.
+fn announced(request: &HttpRequest, limit: usize) -> Result<usize, Problem> {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+    if length > limit { Err(too_large(limit)) } else { Ok(length) }
+}
+
+/// Reads at most `limit` bytes, within the room there is.
+async fn read_body(
+    mut body: Payload,
+    announced: usize,
+    room: &mut Admission,
+    limit: usize,
+) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::with_capacity(announced);
     while let Some(part) = body.next().await {
         let part = part.map_err(|_| Problem::bad_request("body_interrupted"))?;
         if bytes.len() + part.len() > limit {
-            return Err(too_large());
+            return Err(too_large(limit));
         }
+        room.cover(bytes.len() + part.len())?;
         bytes.extend_from_slice(&part);
     }
     Ok(bytes)
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large").detail(format!("at most {limit} bytes a request"))
 }
 
 impl ReceiptResponse {
@@ -155,6 +200,7 @@ impl ReceiptResponse {
             ReceiptState::Landed => "landed",
             ReceiptState::Normalized if is_shown => "indexed",
             ReceiptState::Normalized => "normalized",
+            ReceiptState::Failed => "failed",
         };
         Self {
             receipt: receipt.id.to_string(),
@@ -163,6 +209,7 @@ impl ReceiptResponse {
             received_at: receipt.received_at.to_string(),
             change: receipt.last_change,
             account: receipt.account.map(AccountBody::from),
+            failure: receipt.failure,
         }
     }
 }
@@ -174,6 +221,8 @@ impl From<Account> for AccountBody {
             records: account.records,
             stored: account.stored,
             documents: account.documents,
+            added: account.added,
+            changed: account.changed,
             facts: account.facts,
             unchanged: account.unchanged,
             removed: account.removed,

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, delete, post, put};
 
 use super::problem::Problem;
-use super::records::read_body;
+use super::records::admitted_body;
 use super::request::bearer;
 use crate::access::{Permit, SharedSecret};
 use crate::app::App;
@@ -109,7 +109,7 @@ pub async fn receive_deletion(
 
 async fn receive(app: &App, request: &HttpRequest, source: &str, body: Payload) -> Result<HttpResponse, Problem> {
     let permit = permit(app, request.headers(), source).await?;
-    let bytes = read_body(request, body, app.config.max_body_bytes).await?;
+    let (bytes, _room) = admitted_body(app, request, body).await?;
     app.notifications.receive(&permit, &bytes).await?;
     app.wake.send_replace(());
     Ok(HttpResponse::Ok().finish())

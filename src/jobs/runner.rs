@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::access::Upkeep;
 use crate::app::App;
 use crate::domain::{Job, JobState};
-use crate::flows::ReindexEnd;
+use crate::flows::{ReadDelivery, ReindexEnd};
 
 const IDLE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -81,15 +81,20 @@ impl Pace {
 
 async fn reading(app: Data<App>, mut stopped: watch::Receiver<bool>) {
     let (upkeep, mut pace) = (Upkeep::begin(), Pace::new(&app));
+    let mut ahead = app.ingest.begin_reading(&upkeep);
     while !*stopped.borrow() {
-        match app.ingest.read_next(&upkeep).await {
-            Ok(Some((receipt, account))) => {
-                tracing::info!(%receipt, records = account.records, documents = account.documents, "delivery read");
+        match app.ingest.read_batch(&upkeep, &mut ahead).await {
+            Ok(Some(read)) => {
+                for ReadDelivery { receipt, account } in read {
+                    tracing::info!(%receipt, records = account.records, documents = account.documents, "delivery read");
+                }
                 app.wake.send_replace(());
+                continue;
             }
             Ok(None) => pace.idle(&mut stopped).await,
             Err(error) => pace.after_failure("reading", &error, &mut stopped).await,
         }
+        ahead = app.ingest.begin_reading(&upkeep);
     }
 }
 

@@ -7,8 +7,10 @@ use serde_json::Value;
 use crate::fixtures::{clinic, data, pieces, write_files};
 use crate::home::{Home, SOURCE};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
+    "added",
     "carrying_nothing",
+    "changed",
     "documents",
     "empty_files",
     "facts",

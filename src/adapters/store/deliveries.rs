@@ -1,14 +1,10 @@
-//! Landing: what was sent is on disk before it is acknowledged, and is kept verbatim.
+//! Deliveries as they came, and how each fares.
 
-use sha2::{Digest, Sha256};
 use sqlx::FromRow;
 
-use super::{Store, StoreError, take_numbers};
-use crate::access::{Access, Operation, Upkeep};
+use super::{Store, StoreError};
+use crate::access::{Access, Operation};
 use crate::domain::{Account, Delivery, Format, ReceiptId, SourceId, TenantId, Timestamp};
-
-/// zstd's own default: fast, and records are repetitive.
-const COMPRESSION_LEVEL: i32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiptState {
@@ -16,6 +12,8 @@ pub enum ReceiptState {
     Landed,
     /// Read: its documents are in the store, what couldn't be read is in quarantine.
     Normalized,
+    /// Set aside: it could not be written, or not be read back.
+    Failed,
 }
 
 impl ReceiptState {
@@ -23,7 +21,12 @@ impl ReceiptState {
         match self {
             Self::Landed => "landed",
             Self::Normalized => "normalized",
+            Self::Failed => "failed",
         }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Landed, Self::Normalized, Self::Failed].into_iter().find(|state| state.as_str() == text)
     }
 }
 
@@ -37,6 +40,8 @@ pub struct Receipt {
     /// The last change it made; `None` while landed, or when it changed nothing.
     pub last_change: Option<i64>,
     pub account: Option<Account>,
+    /// Why it was set aside, in words that hold nothing of it.
+    pub failure: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -47,13 +52,14 @@ struct ReceiptRow {
     received_at: i64,
     last_change: Option<i64>,
     account: Option<String>,
+    failure: Option<String>,
 }
 
 #[derive(FromRow)]
-struct DeliveryRow {
-    receipt: String,
-    tenant: String,
-    source: String,
+pub(super) struct DeliveryRow {
+    pub receipt: String,
+    pub tenant: String,
+    pub source: String,
     format: String,
     name: Option<String>,
     bytes: Vec<u8>,
@@ -80,47 +86,6 @@ impl TryFrom<DeliveryRow> for Delivery {
 }
 
 impl Store {
-    /// Writes a delivery and waits for the disk: only then may it be acknowledged.
-    pub async fn land(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        const LAND: &str = "INSERT INTO delivery \
-            (receipt, sequence, tenant, source, format, name, sha256, bytes, size, received_at, state) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'landed')";
-        const HEARD: &str = "UPDATE source SET last_received_at = $1 WHERE tenant = $2 AND name = $3";
-        let compressed = zstd::bulk::compress(&delivery.bytes, COMPRESSION_LEVEL)
-            .map_err(|_| StoreError::Corrupt { what: "delivery" })?;
-        let mut transaction = self.begin_write().await?;
-        let sequence = take_numbers(&mut transaction, "delivery", 1).await?;
-        sqlx::query(LAND)
-            .bind(delivery.receipt.as_str())
-            .bind(sequence)
-            .bind(delivery.tenant.as_str())
-            .bind(delivery.source.as_str())
-            .bind(delivery.format.as_str())
-            .bind(delivery.name.as_deref())
-            .bind(hex::encode(Sha256::digest(&delivery.bytes)))
-            .bind(compressed)
-            .bind(delivery.bytes.len() as i64)
-            .bind(delivery.received_at.as_micros())
-            .execute(&mut *transaction)
-            .await?;
-        sqlx::query(HEARD)
-            .bind(delivery.received_at.as_micros())
-            .bind(delivery.tenant.as_str())
-            .bind(delivery.source.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// The oldest delivery that hasn't been read yet.
-    pub async fn next_landed(&self, _upkeep: &Upkeep) -> Result<Option<Delivery>, StoreError> {
-        const NEXT: &str = "SELECT receipt, tenant, source, format, name, bytes, size, received_at FROM delivery \
-            WHERE state = 'landed' ORDER BY sequence LIMIT 1";
-        let row: Option<DeliveryRow> = sqlx::query_as(NEXT).fetch_optional(&self.reader).await?;
-        row.map(Delivery::try_from).transpose()
-    }
-
     /// A delivery as it came.
     pub(super) async fn delivery(
         &self,
@@ -136,7 +101,7 @@ impl Store {
 
     /// A receipt, for a caller who may send to its source; for anybody else there is none.
     pub async fn receipt(&self, access: &Access, id: &ReceiptId) -> Result<Option<Receipt>, StoreError> {
-        const ONE: &str = "SELECT receipt, source, state, received_at, last_change, account FROM delivery \
+        const ONE: &str = "SELECT receipt, source, state, received_at, last_change, account, failure FROM delivery \
             WHERE tenant = $1 AND receipt = $2";
         let row: Option<ReceiptRow> =
             sqlx::query_as(ONE).bind(access.tenant().as_str()).bind(id.as_str()).fetch_optional(&self.reader).await?;
@@ -153,10 +118,11 @@ impl TryFrom<ReceiptRow> for Receipt {
         Ok(Receipt {
             id: ReceiptId::new(row.receipt),
             source: SourceId::new(row.source),
-            state: if row.state == "landed" { ReceiptState::Landed } else { ReceiptState::Normalized },
+            state: ReceiptState::parse(&row.state).ok_or(StoreError::Corrupt { what: "delivery state" })?,
             received_at: Timestamp::from_micros(row.received_at),
             last_change: row.last_change,
             account: account.map_err(|_| StoreError::Corrupt { what: "account" })?,
+            failure: row.failure,
         })
     }
 }

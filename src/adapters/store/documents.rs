@@ -31,7 +31,7 @@ struct SummaryRow {
     sex: Option<String>,
 }
 
-const LATEST: &str = "SELECT * FROM document WHERE tenant = $1 AND id = $2 AND is_latest = 1";
+const LATEST: &str = "SELECT * FROM document WHERE tenant = $1 AND id = $2 ORDER BY version DESC LIMIT 1";
 
 impl Store {
     /// The latest version, or `None` when there is none within reach: absent, withdrawn and forbidden look the same.
@@ -40,13 +40,17 @@ impl Store {
         Ok(latest.filter(|document| is_visible(access, Act::Read, document)))
     }
 
-    /// One version. The latest version decides too: what was withdrawn or relabelled is so in all its versions.
+    /// One version. The latest version decides too: what was withdrawn or relabelled is so in all its versions. A
+    /// version of a patient who was merged belongs to whom the patient was merged into.
     pub async fn document_version(
         &self,
         access: &Access,
         key: &DocumentKey,
     ) -> Result<Option<StoredDocument>, StoreError> {
         const VERSION: &str = "SELECT * FROM document WHERE tenant = $1 AND id = $2 AND version = $3";
+        const SURVIVOR: &str = "SELECT m.survivor FROM document d JOIN patient_merge m ON m.tenant = d.tenant \
+            AND m.merged = COALESCE(d.stated_patient, d.patient) \
+            WHERE d.tenant = $1 AND d.id = $2 AND d.version = $3";
         let Some(latest) = self.document(access, &key.id).await? else { return Ok(None) };
         if latest.key == *key {
             return Ok(Some(latest));
@@ -57,7 +61,16 @@ impl Store {
             .bind(i64::from(key.version))
             .fetch_optional(&self.reader)
             .await?;
-        let version = row.map(StoredDocument::try_from).transpose()?;
+        let survivor: Option<String> = sqlx::query_scalar(SURVIVOR)
+            .bind(access.tenant().as_str())
+            .bind(key.id.as_str())
+            .bind(i64::from(key.version))
+            .fetch_optional(&self.reader)
+            .await?;
+        let mut version = row.map(StoredDocument::try_from).transpose()?;
+        if let Some((version, survivor)) = version.as_mut().zip(survivor) {
+            version.document.patient = Some(PatientId::new(survivor));
+        }
         Ok(version.filter(|document| is_visible(access, Act::Read, document)))
     }
 
@@ -110,7 +123,7 @@ impl Store {
             (SELECT f.value_text FROM fact f WHERE f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
              AND f.code = 'gender') AS sex \
             FROM document d WHERE d.tenant = $1 AND d.kind = 'patient' AND d.is_latest = 1 AND d.status = 'current' \
-            AND d.patient > $2 ORDER BY d.patient LIMIT $3";
+            AND d.patient > $2 ORDER BY d.patient, d.stated_patient IS NOT NULL, d.received_at DESC LIMIT $3";
         let mut patients: Vec<PatientSummary> = Vec::new();
         let mut after = after.unwrap_or_default().to_owned();
         let page_size = 500_i64;
@@ -144,7 +157,7 @@ impl Store {
     /// The name on a patient's demographics, if the caller may search them.
     pub async fn patient_name(&self, access: &Access, patient: &PatientId) -> Result<Option<String>, StoreError> {
         const NAME: &str = "SELECT * FROM document WHERE tenant = $1 AND patient = $2 AND kind = 'patient' \
-            AND is_latest = 1 ORDER BY received_at DESC LIMIT 1";
+            AND is_latest = 1 ORDER BY stated_patient IS NOT NULL, received_at DESC LIMIT 1";
         let row: Option<DocumentRow> = sqlx::query_as(NAME)
             .bind(access.tenant().as_str())
             .bind(patient.as_str())

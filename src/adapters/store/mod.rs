@@ -5,6 +5,7 @@
 //! SQL keeps to what SQLite and PostgreSQL share; what differs sits in `sqlite.rs`.
 
 mod audit;
+mod bulk;
 mod changes;
 mod deliveries;
 mod documents;
@@ -13,16 +14,26 @@ mod facts;
 mod feed_files;
 mod feeds;
 mod findings;
+mod flush;
 mod jobs;
+mod judge;
+mod known;
+mod landing;
+mod ledger;
+mod merges;
 mod outcomes;
 mod quarantine;
+mod rehearsal;
 mod rows;
 mod sources;
 mod sqlite;
+mod waiting;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use sqlite::{Pool, WriteTransaction};
+use landing::Landing;
+use sqlite::{Connection, Pool, WriteTransaction};
 
 pub use audit::AuditRow;
 pub use changes::Change;
@@ -31,8 +42,11 @@ pub use documents::PatientSummary;
 pub use feed_files::{FeedFile, FileState};
 pub use feeds::FeedRun;
 pub use findings::StoredFinding;
-pub use outcomes::{Disposition, NormalizedDelivery, RecordOutcome};
+pub use judge::Disposition;
+pub use outcomes::{DeliverySlice, NormalizedDelivery, RecordOutcome, Tally};
 pub use quarantine::{QuarantineItem, QuarantineState};
+pub use rehearsal::Rehearsal;
+pub use waiting::{Backlog, Landed};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -46,6 +60,19 @@ pub enum StoreError {
     Corrupt { what: &'static str },
     #[error("the delivery was read before")]
     AlreadyRead,
+    #[error("the task that writes was stopped")]
+    Stopped,
+}
+
+impl StoreError {
+    /// Whether what was to be written is at fault, so that it would fail again; else the database was.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Database(error) => sqlite::is_refusal(error),
+            Self::Corrupt { .. } => true,
+            Self::Migration(_) | Self::Folder(_) | Self::AlreadyRead | Self::Stopped => false,
+        }
+    }
 }
 
 /// The database, open for reading by many and writing by one.
@@ -53,6 +80,8 @@ pub enum StoreError {
 pub struct Store {
     reader: Pool,
     writer: Pool,
+    landing: Landing,
+    backlog: Arc<Backlog>,
 }
 
 impl Store {
@@ -60,7 +89,11 @@ impl Store {
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let (reader, writer) = sqlite::open(path).await?;
         sqlite::MIGRATOR.run(&writer).await?;
-        Ok(Self { reader, writer })
+        let backlog = Arc::new(Backlog::default());
+        let landing = Landing::begin(writer.clone(), backlog.clone());
+        let store = Self { reader, writer, landing, backlog };
+        store.measure_backlog().await?;
+        Ok(store)
     }
 
     /// Whether the database answers.
@@ -81,9 +114,9 @@ impl Store {
 }
 
 /// The next `count` numbers of a sequence; returns the first. Numbers follow commit order, without gaps.
-async fn take_numbers(transaction: &mut WriteTransaction<'_>, name: &str, count: i64) -> Result<i64, StoreError> {
+async fn take_numbers(connection: &mut Connection, name: &str, count: i64) -> Result<i64, StoreError> {
     const TAKE: &str = "INSERT INTO counter (name, value) VALUES ($1, $2) \
         ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value";
-    let last: i64 = sqlx::query_scalar(TAKE).bind(name).bind(count).fetch_one(&mut **transaction).await?;
+    let last: i64 = sqlx::query_scalar(TAKE).bind(name).bind(count).fetch_one(connection).await?;
     Ok(last - count + 1)
 }

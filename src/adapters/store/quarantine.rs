@@ -86,14 +86,18 @@ impl Store {
         rows.into_iter().map(QuarantineItem::try_from).collect()
     }
 
+    /// The record's bytes. Of a delivery that was set aside they are kept with the delivery only.
     pub async fn quarantined_bytes(&self, permit: &Permit, id: &QuarantineId) -> Result<Option<Vec<u8>>, StoreError> {
-        const BYTES: &str = "SELECT bytes FROM quarantine WHERE tenant = $1 AND id = $2";
-        let bytes = sqlx::query_scalar(BYTES)
-            .bind(permit.tenant().as_str())
-            .bind(id.as_str())
-            .fetch_optional(&self.reader)
-            .await?;
-        Ok(bytes)
+        const BYTES: &str = "SELECT bytes, size, receipt FROM quarantine WHERE tenant = $1 AND id = $2";
+        let found: Option<(Vec<u8>, i64, String)> =
+            sqlx::query_as(BYTES).bind(permit.tenant().as_str()).bind(id.as_str()).fetch_optional(&self.reader).await?;
+        match found {
+            Some((bytes, size, receipt)) if bytes.is_empty() && size > 0 => {
+                let delivery = self.delivery(permit.tenant(), &ReceiptId::new(receipt)).await?;
+                Ok(delivery.map(|delivery| delivery.bytes))
+            }
+            found => Ok(found.map(|(bytes, ..)| bytes)),
+        }
     }
 
     /// An item with the delivery it came in, to be read again.

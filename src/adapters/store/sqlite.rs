@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::StoreError;
 
 pub type Engine = Sqlite;
 pub type Pool = SqlitePool;
+pub type Connection = SqliteConnection;
 pub type WriteTransaction<'a> = Transaction<'a, Engine>;
 
 pub static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -39,4 +40,26 @@ pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
 /// Takes the write lock at once, so that a transaction that reads first can't fail when it comes to write.
 pub async fn begin_write(writer: &Pool) -> Result<WriteTransaction<'_>, StoreError> {
     Ok(writer.begin_with("BEGIN IMMEDIATE").await?)
+}
+
+/// A statement that binds with `?`, in the engine's own form: here it is that. Numbered values (`$1`) are searched
+/// for by their names at each binding, which long lists would feel.
+pub fn positional(text: String) -> String {
+    text
+}
+
+/// Whether the database refused this statement for what it holds, so that the same would be refused again. All
+/// else (a full disk, a lock, a broken file) says nothing against what was to be written.
+pub fn is_refusal(error: &sqlx::Error) -> bool {
+    /// SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_RANGE.
+    const REFUSALS: [i32; 5] = [1, 18, 19, 20, 25];
+    match error {
+        sqlx::Error::Database(database) => {
+            let code = database.code().and_then(|code| code.parse::<i32>().ok());
+            // The lower byte is the primary code.
+            code.is_some_and(|code| REFUSALS.contains(&(code & 0xff)))
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
 }
