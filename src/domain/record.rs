@@ -36,8 +36,11 @@ impl fmt::Debug for Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordAction {
     Put,
-    /// The source says that this key is gone (a Bundle entry with method DELETE): `Observation/123`.
-    Delete(String),
+    /// The source says that `key` is gone (a Bundle entry with method DELETE): `Observation/123`.
+    Delete {
+        key: String,
+        at: Option<Timestamp>,
+    },
 }
 
 /// One record of a delivery: a resource, a note, a row.
@@ -52,6 +55,10 @@ pub struct RawRecord {
     pub full_url: Option<String>,
     /// `fullUrl` of each entry of the same Bundle -> its `Type/id`, to resolve `urn:uuid:` references.
     pub links: Arc<BTreeMap<String, String>>,
+    /// `Type/id` -> the exact bytes of those entries of the same Bundle whose content others show: files and names.
+    pub companions: Arc<BTreeMap<String, Arc<[u8]>>>,
+    /// When the Bundle entry says that its record was last changed.
+    pub changed_at: Option<Timestamp>,
 }
 
 /// What a stage made of one record.

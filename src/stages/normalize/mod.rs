@@ -19,7 +19,8 @@ pub(super) mod tidy;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    Format, Normalized, Outcome, QuarantineReason, RawRecord, RecordAction, SourceDescription, Timestamp, Unreadable,
+    Changes, Format, Normalized, Outcome, QuarantineReason, RawRecord, RecordAction, Removal, SourceDescription,
+    Timestamp, Unreadable,
 };
 
 /// Where a record came from, as far as its content depends on it.
@@ -36,8 +37,10 @@ pub struct Origin<'a> {
 ///
 /// Errors: the record can't be read, and why, in words that hold nothing of it.
 pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, Unreadable> {
-    if let RecordAction::Delete(source_key) = &record.action {
-        return Ok(Normalized { outcome: Outcome::Removed { source_key: source_key.clone() }, findings: Vec::new() });
+    if let RecordAction::Delete { key, at } = &record.action {
+        let removal = Removal { source_key: key.clone(), at: *at };
+        let changes = Changes { removals: vec![removal], ..Changes::default() };
+        return Ok(Normalized { outcome: Outcome::Changes(changes), findings: Vec::new() });
     }
     let source = origin.source;
     match origin.format {

@@ -97,8 +97,11 @@ fn run_from(source: &SourceDescription, format: Format, bytes: Vec<u8>, tally: &
                             tally.facts += document.facts.len();
                         }
                     }
-                    Outcome::Changes(changes) => {
+                    Outcome::Changes(changes) if changes.documents.is_empty() => {
                         assert!(!changes.is_empty());
+                        tally.removed += 1;
+                    }
+                    Outcome::Changes(changes) => {
                         tally.with_documents += 1;
                         for document in changes.documents {
                             check(&document);

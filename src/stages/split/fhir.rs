@@ -1,16 +1,23 @@
-//! FHIR JSON to its records: resources, Bundle entries, lines of resources.
+//! FHIR JSON to its records: resources, Bundle entries, parts of Parameters, lines of resources.
+//!
+//! A history is listed newest first and comes out oldest first, so that the last word is said last.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::domain::{QuarantineReason, RecordAction};
+use crate::domain::{QuarantineReason, RecordAction, Timestamp};
 
-use super::{Links, Piece, Pieces, Slice, masked, member, text, without_mark};
+use super::{Piece, Pieces, Slice, Surroundings, masked, member, text, without_mark};
 
 /// Bundles within Bundles, as deep as they are taken apart.
 const MAX_BUNDLE_DEPTH: usize = 8;
+
+/// Links that an inner Bundle takes over from the one around it.
+const MAX_INHERITED: usize = 200;
+
+/// Entries whose content other entries show as their own: an attachment's bytes, the name of a drug or a person.
+const COMPANIONS: [&str; 6] = ["Binary", "Medication", "Practitioner", "PractitionerRole", "Organization", "Location"];
 
 /// One resource, a Bundle, or an array of either; `line` when it stands in a file of lines.
 pub(super) fn split(bytes: &[u8], line: Option<usize>, pieces: &mut Pieces) {
@@ -36,12 +43,21 @@ pub(super) fn split(bytes: &[u8], line: Option<usize>, pieces: &mut Pieces) {
         if items.is_empty() {
             return pieces.unreadable(bytes, QuarantineReason::NotFhir, "an empty array");
         }
-        items.into_iter().for_each(|item| root.inner(item.get()).resource(None, &Links::default(), 0, pieces));
+        items.into_iter().for_each(|item| root.inner(item.get()).resource(&Place::default(), 0, pieces));
     } else {
-        root.resource(None, &Links::default(), 0, pieces);
+        root.resource(&Place::default(), 0, pieces);
     }
     if let Some(line) = line {
         pieces.pieces.iter_mut().skip(first).for_each(|piece| add_line(piece, line));
+    }
+}
+
+pub(super) fn lines(bytes: &[u8], pieces: &mut Pieces) {
+    for (number, line) in without_mark(bytes).split(|b| *b == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.trim_ascii().is_empty() {
+            split(line, Some(number + 1), pieces);
+        }
     }
 }
 
@@ -53,85 +69,209 @@ fn add_line(piece: &mut Piece, line: usize) {
     }
 }
 
+/// What the Bundle around a record says about it.
+#[derive(Clone, Default)]
+struct Place {
+    full_url: Option<String>,
+    changed_at: Option<Timestamp>,
+    surroundings: Surroundings,
+}
+
 impl<'a> Slice<'a> {
     /// One resource, or every entry of a Bundle.
-    fn resource(self, full_url: Option<String>, links: &Links, depth: usize, pieces: &mut Pieces) {
+    fn resource(self, place: &Place, depth: usize, pieces: &mut Pieces) {
         let exact = self.exact();
+        let wraps = self.wraps();
         if let Err(error) = std::str::from_utf8(exact) {
             // A Bundle can be taken apart around the entry that isn't UTF-8.
-            if !self.is_bundle() || depth >= MAX_BUNDLE_DEPTH {
+            if wraps.is_none() || depth >= MAX_BUNDLE_DEPTH {
                 let detail = format!("byte {}", error.valid_up_to());
                 return pieces.unreadable(exact, QuarantineReason::InvalidUtf8, detail);
             }
         }
-        if !self.is_bundle() {
-            return pieces.put(exact, full_url, links);
-        }
+        let Some(wrapper) = wraps else { return self.put(place, pieces) };
         if depth >= MAX_BUNDLE_DEPTH {
             let detail = format!("Bundles nested more than {MAX_BUNDLE_DEPTH} deep");
             return pieces.unreadable(exact, QuarantineReason::InvalidResource, detail);
         }
-        let entry = member(&self.members(), "entry").unwrap_or("[]");
-        let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(entry) else {
-            return pieces.unreadable(exact, QuarantineReason::InvalidResource, "Bundle.entry is not an array");
-        };
-        if entries.is_empty() {
-            return pieces.put(exact, full_url, links);
-        }
-        let entries: Vec<Entry<'a>> = entries.into_iter().map(|raw| Entry::read(self.inner(raw.get()))).collect();
-        let links = Arc::new(link(&entries, links));
-        for (position, entry) in entries.into_iter().enumerate() {
-            entry.split(position, &links, depth, pieces);
+        match wrapper {
+            Wrapper::Bundle => self.bundle(place, depth, pieces),
+            Wrapper::Parameters => self.parameters(place, depth, pieces),
         }
     }
 
-    fn is_bundle(self) -> bool {
-        self.raw.starts_with('{')
-            && member(&self.members(), "resourceType").and_then(text).is_some_and(|name| name == "Bundle")
+    fn put(self, place: &Place, pieces: &mut Pieces) {
+        pieces.place(self.exact(), RecordAction::Put, place.full_url.clone(), place.changed_at, &place.surroundings);
+    }
+
+    fn bundle(self, place: &Place, depth: usize, pieces: &mut Pieces) {
+        let members = self.members();
+        let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(member(&members, "entry").unwrap_or("[]")) else {
+            let detail = "Bundle.entry is not an array";
+            return pieces.unreadable(self.exact(), QuarantineReason::InvalidResource, detail);
+        };
+        if entries.is_empty() {
+            return self.put(place, pieces);
+        }
+        let sort = member(&members, "type").and_then(text).unwrap_or_default();
+        let written = bundle_time(self, &members);
+        let entries = entries.into_iter().enumerate();
+        let entries = entries.map(|(position, raw)| Entry::read(self.inner(raw.get()), position));
+        let mut entries: Vec<Entry<'a>> = entries.collect();
+        let surroundings = surroundings(&entries, &place.surroundings);
+        if sort == "history" {
+            oldest_first(&mut entries);
+        }
+        // When a history was asked for says nothing about when its records changed.
+        let written = if sort == "history" { None } else { written };
+        for entry in entries {
+            entry.split(&surroundings, written, depth, pieces);
+        }
+    }
+
+    /// Every resource in a Parameters, as a record of its own; without any it is left whole.
+    fn parameters(self, place: &Place, depth: usize, pieces: &mut Pieces) {
+        let mut found = Vec::new();
+        wrapped(self, "parameter", 0, &mut found);
+        if found.is_empty() {
+            return self.put(place, pieces);
+        }
+        for resource in found {
+            let place = Place { full_url: None, ..place.clone() };
+            resource.resource(&place, depth + 1, pieces);
+        }
+    }
+
+    fn wraps(self) -> Option<Wrapper> {
+        if !self.raw.starts_with('{') {
+            return None;
+        }
+        match member(&self.members(), "resourceType").and_then(text)?.as_str() {
+            "Bundle" => Some(Wrapper::Bundle),
+            "Parameters" => Some(Wrapper::Parameters),
+            _ => None,
+        }
+    }
+}
+
+enum Wrapper {
+    Bundle,
+    Parameters,
+}
+
+fn wrapped<'a>(node: Slice<'a>, list: &str, depth: usize, found: &mut Vec<Slice<'a>>) {
+    if depth >= MAX_BUNDLE_DEPTH {
+        return;
+    }
+    let members = node.members();
+    let parts = member(&members, list).and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw).ok());
+    for part in parts.unwrap_or_default().into_iter().map(|raw| node.inner(raw.get())) {
+        if !part.raw.starts_with('{') {
+            continue;
+        }
+        if let Some(resource) = member(&part.members(), "resource").filter(|raw| raw.starts_with('{')) {
+            found.push(node.inner(resource));
+        }
+        wrapped(part, "part", depth + 1, found);
+    }
+}
+
+fn bundle_time(bundle: Slice<'_>, members: &[(String, &str)]) -> Option<Timestamp> {
+    let updated = || {
+        let meta = bundle.inner(member(members, "meta")?);
+        member(&meta.members(), "lastUpdated").and_then(text)
+    };
+    member(members, "timestamp").and_then(text).or_else(updated).as_deref().and_then(Timestamp::parse)
+}
+
+/// By their times where all have one, else as listed but backwards; a notification's own status leads and stays.
+fn oldest_first(entries: &mut [Entry<'_>]) {
+    let notification = entries.first().is_some_and(|entry| entry.names_one_of(&["Parameters", "SubscriptionStatus"]));
+    if notification {
+        return;
+    }
+    entries.reverse();
+    if entries.iter().all(|entry| entry.changed_at.is_some()) {
+        entries.sort_by_key(|entry| entry.changed_at);
     }
 }
 
 struct Entry<'a> {
     whole: Slice<'a>,
+    position: usize,
     full_url: Option<String>,
     resource: Option<Slice<'a>>,
+    /// The resource's type and id.
+    name: Option<String>,
+    id: Option<String>,
     method: Option<String>,
     url: Option<String>,
+    changed_at: Option<Timestamp>,
 }
 
 impl<'a> Entry<'a> {
-    fn read(whole: Slice<'a>) -> Self {
+    fn read(whole: Slice<'a>, position: usize) -> Self {
         let members = if whole.raw.starts_with('{') { whole.members() } else { Vec::new() };
-        let request = member(&members, "request").map(|raw| whole.inner(raw).members()).unwrap_or_default();
+        let inner = |name: &str| {
+            let raw = member(&members, name).filter(|raw| raw.starts_with('{'));
+            raw.map(|raw| whole.inner(raw).members()).unwrap_or_default()
+        };
+        let (request, response, resource) = (inner("request"), inner("response"), inner("resource"));
+        let meta = member(&resource, "meta").filter(|raw| raw.starts_with('{'));
+        let meta = meta.map(|raw| whole.inner(raw).members()).unwrap_or_default();
+        let changed = member(&response, "lastModified").or_else(|| member(&meta, "lastUpdated"));
         Self {
             whole,
+            position,
             full_url: member(&members, "fullUrl").and_then(text),
             resource: member(&members, "resource").map(|raw| whole.inner(raw)),
-            method: member(&request, "method").and_then(text),
+            name: member(&resource, "resourceType").and_then(text),
+            id: member(&resource, "id").and_then(text),
+            method: member(&request, "method").and_then(text).map(|method| method.to_ascii_uppercase()),
             url: member(&request, "url").and_then(text),
+            changed_at: changed.and_then(text).as_deref().and_then(Timestamp::parse),
         }
     }
 
-    fn split(self, position: usize, links: &Links, depth: usize, pieces: &mut Pieces) {
+    fn names_one_of(&self, names: &[&str]) -> bool {
+        self.name.as_deref().is_some_and(|name| names.contains(&name))
+    }
+
+    /// `Type/id`; a resource without an id counts its `fullUrl` as one.
+    fn key(&self) -> Option<String> {
+        let id = self.id.as_ref().or(self.full_url.as_ref())?;
+        Some(format!("{}/{id}", self.name.as_ref()?))
+    }
+
+    fn split(self, surroundings: &Surroundings, written: Option<Timestamp>, depth: usize, pieces: &mut Pieces) {
         if !self.whole.raw.starts_with('{') {
-            let detail = format!("Bundle.entry[{position}] is not an object");
+            let detail = format!("Bundle.entry[{}] is not an object", self.position);
             return pieces.unreadable(self.whole.exact(), QuarantineReason::InvalidResource, detail);
         }
-        if self.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("DELETE")) {
-            return self.delete(position, links, pieces);
+        match self.method.as_deref() {
+            Some("DELETE") => return self.delete(surroundings, written, pieces),
+            Some("PATCH") => {
+                let detail = format!("Bundle.entry[{}] changes a part of a record only", self.position);
+                return pieces.unreadable(self.whole.exact(), QuarantineReason::UnsupportedMessage, detail);
+            }
+            _ => {}
         }
+        let place = Place { full_url: self.full_url, changed_at: self.changed_at, surroundings: surroundings.clone() };
         match self.resource {
-            Some(resource) => resource.resource(self.full_url, links, depth + 1, pieces),
-            None => pieces.put(&[], self.full_url, links),
+            Some(resource) => resource.resource(&place, depth + 1, pieces),
+            None => pieces.place(&[], RecordAction::Put, place.full_url, place.changed_at, surroundings),
         }
     }
 
-    fn delete(self, position: usize, links: &Links, pieces: &mut Pieces) {
+    fn delete(self, surroundings: &Surroundings, written: Option<Timestamp>, pieces: &mut Pieces) {
         let bytes = self.whole.exact();
         match self.url.as_deref().and_then(record_key) {
-            Some(key) => pieces.record(bytes, RecordAction::Delete(key), self.full_url, links),
+            Some(key) => {
+                let at = self.changed_at.or(written);
+                pieces.place(bytes, RecordAction::Delete { key, at }, self.full_url, at, surroundings);
+            }
             None => {
-                let detail = format!("Bundle.entry[{position}].request.url names no record");
+                let detail = format!("Bundle.entry[{}].request.url names no record", self.position);
                 pieces.unreadable(bytes, QuarantineReason::InvalidResource, detail);
             }
         }
@@ -150,27 +290,93 @@ fn record_key(url: &str) -> Option<String> {
     (typed && !id.is_empty()).then(|| format!("{name}/{id}"))
 }
 
-/// `fullUrl` to `Type/id`; a resource without an id counts its `fullUrl` as one. An inner Bundle sees the outer's too.
-fn link(entries: &[Entry<'_>], outer: &Links) -> BTreeMap<String, String> {
-    let mut links = outer.as_ref().clone();
+/// Where each `fullUrl` leads, and the entries that others quote.
+///
+/// An inner Bundle sees the outer's too while they are few: each copy costs what the outer holds.
+fn surroundings(entries: &[Entry<'_>], outer: &Surroundings) -> Surroundings {
+    let few = outer.links.len() + outer.companions.len() <= MAX_INHERITED;
+    let Surroundings { links, companions } = if few { outer.clone() } else { Surroundings::default() };
+    let mut links = Arc::unwrap_or_clone(links);
+    let mut companions = Arc::unwrap_or_clone(companions);
     for entry in entries {
-        let (Some(url), Some(resource)) = (&entry.full_url, entry.resource) else { continue };
-        if !resource.raw.starts_with('{') {
-            continue;
+        let Some(key) = entry.key() else { continue };
+        if let Some(resource) = entry.resource.filter(|_| entry.names_one_of(&COMPANIONS)) {
+            companions.insert(key.clone(), resource.exact().into());
         }
-        let members = resource.members();
-        let Some(name) = member(&members, "resourceType").and_then(text) else { continue };
-        let id = member(&members, "id").and_then(text).unwrap_or_else(|| url.clone());
-        links.insert(url.clone(), format!("{name}/{id}"));
+        if let Some(url) = &entry.full_url {
+            links.insert(url.clone(), key);
+        }
     }
-    links
+    Surroundings { links: Arc::new(links), companions: Arc::new(companions) }
 }
 
-pub(super) fn lines(bytes: &[u8], pieces: &mut Pieces) {
-    for (number, line) in without_mark(bytes).split(|b| *b == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.trim_ascii().is_empty() {
-            split(line, Some(number + 1), pieces);
-        }
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{pieces, reason, record};
+    use super::*;
+    use crate::domain::{Format, RawRecord};
+
+    fn keys(bundle: &str) -> Vec<String> {
+        let pieces = pieces(Format::FhirJson, bundle.as_bytes());
+        pieces.iter().map(|piece| String::from_utf8_lossy(&record(piece).bytes).into_owned()).collect()
+    }
+
+    fn at(text: &str) -> Option<Timestamp> {
+        Timestamp::parse(text)
+    }
+
+    #[test]
+    fn a_history_comes_out_oldest_first() {
+        let entry = |version: &str| {
+            format!(
+                r#"{{"resource":{{"resourceType":"Flag","id":"{version}"}},"request":{{"method":"PUT","url":"Flag/1"}}}}"#
+            )
+        };
+        let bundle = |sort: &str| {
+            format!(r#"{{"resourceType":"Bundle","type":"{sort}","entry":[{},{}]}}"#, entry("2"), entry("1"))
+        };
+        assert!(keys(&bundle("history"))[0].contains(r#""id":"1""#));
+        assert!(keys(&bundle("collection"))[0].contains(r#""id":"2""#));
+    }
+
+    #[test]
+    fn a_removal_has_its_own_time_or_else_the_bundles() {
+        let bundle = |sort: &str, response: &str| {
+            let json = format!(
+                r#"{{"resourceType":"Bundle","type":"{sort}","timestamp":"2024-05-02T00:00:00Z","entry":[
+                    {{"request":{{"method":"DELETE","url":"Flag/1"}}{response}}}]}}"#
+            );
+            record(&pieces(Format::FhirJson, json.as_bytes())[0]).action.clone()
+        };
+        let of = |at| RecordAction::Delete { key: "Flag/1".into(), at };
+        let dated = r#","response":{"lastModified":"2024-05-01T10:00:00Z"}"#;
+        assert_eq!(bundle("history", dated), of(at("2024-05-01T10:00:00Z")));
+        assert_eq!(bundle("history", ""), of(None));
+        assert_eq!(bundle("transaction", ""), of(at("2024-05-02")));
+    }
+
+    #[test]
+    fn a_patch_waits_for_somebody() {
+        let bundle = br#"{"resourceType":"Bundle","entry":[
+            {"request":{"method":"PATCH","url":"Flag/1"},"resource":{"resourceType":"Binary"}}]}"#;
+        assert_eq!(reason(&pieces(Format::FhirJson, bundle)[0]), QuarantineReason::UnsupportedMessage);
+    }
+
+    #[test]
+    fn resources_in_parameters_are_records() {
+        let parameters = r#"{"resourceType":"Parameters","parameter":[{"name":"a","resource":{"resourceType":"Flag","id":"1"}},
+            {"name":"b","part":[{"name":"c","resource":{"resourceType":"Flag","id":"2"}}]}, 5, {"name":"d","valueCode":"x"}]}"#;
+        assert_eq!(keys(parameters).len(), 2);
+        assert_eq!(keys(r#"{"resourceType":"Parameters","parameter":[]}"#).len(), 1);
+    }
+
+    #[test]
+    fn files_and_names_go_with_their_bundle() {
+        let bundle = br#"{"resourceType":"Bundle","entry":[
+            {"fullUrl":"urn:uuid:b","resource":{"resourceType":"Binary","data":"aGk="}},
+            {"resource":{"resourceType":"DocumentReference","id":"d"}}]}"#;
+        let pieces = pieces(Format::FhirJson, bundle);
+        let document: &RawRecord = record(&pieces[1]);
+        assert_eq!(document.companions.keys().collect::<Vec<_>>(), ["Binary/urn:uuid:b"]);
     }
 }

@@ -13,13 +13,18 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::domain::{Delivery, Format, Mapping, QuarantineReason, RawRecord, RecordAction, Unreadable};
+use crate::domain::{Delivery, Format, Mapping, QuarantineReason, RawRecord, RecordAction, Timestamp, Unreadable};
 
 use crate::stages::normalize::{json, mapped};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-type Links = Arc<BTreeMap<String, String>>;
+/// What the entries of one Bundle share.
+#[derive(Clone, Debug, Default)]
+struct Surroundings {
+    links: Arc<BTreeMap<String, String>>,
+    companions: Arc<BTreeMap<String, Arc<[u8]>>>,
+}
 
 #[derive(Debug)]
 pub enum Piece {
@@ -41,8 +46,8 @@ pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
         | Format::Rtf
         | Format::Docx
         | Format::Cda
-        | Format::FhirXml => pieces.put(bytes, None, &Links::default()),
-        Format::Hl7v2 | Format::X12 => pieces.put(bytes, None, &Links::default()),
+        | Format::FhirXml => pieces.put(bytes),
+        Format::Hl7v2 | Format::X12 => pieces.put(bytes),
         Format::MappedCsv => rows(bytes, &mut pieces),
         Format::MappedJson => objects(bytes, mapping, &mut pieces),
     }
@@ -59,14 +64,29 @@ impl Pieces {
         u32::try_from(self.pieces.len()).unwrap_or(u32::MAX)
     }
 
-    fn put(&mut self, bytes: &[u8], full_url: Option<String>, links: &Links) {
-        self.record(bytes, RecordAction::Put, full_url, links);
+    /// A record that stands for itself.
+    fn put(&mut self, bytes: &[u8]) {
+        self.place(bytes, RecordAction::Put, None, None, &Surroundings::default());
     }
 
-    fn record(&mut self, bytes: &[u8], action: RecordAction, full_url: Option<String>, links: &Links) {
-        let ordinal = self.next_ordinal();
-        let links = Arc::clone(links);
-        self.pieces.push(Piece::Record(RawRecord { ordinal, bytes: bytes.to_vec(), action, full_url, links }));
+    /// A record within a Bundle.
+    fn place(
+        &mut self,
+        bytes: &[u8],
+        action: RecordAction,
+        full_url: Option<String>,
+        changed_at: Option<Timestamp>,
+        surroundings: &Surroundings,
+    ) {
+        self.pieces.push(Piece::Record(RawRecord {
+            ordinal: self.next_ordinal(),
+            bytes: bytes.to_vec(),
+            action,
+            full_url,
+            links: Arc::clone(&surroundings.links),
+            companions: Arc::clone(&surroundings.companions),
+            changed_at,
+        }));
     }
 
     fn unreadable(&mut self, bytes: &[u8], reason: QuarantineReason, detail: impl Into<String>) {
@@ -162,7 +182,7 @@ fn one_row(header: &[u8], width: usize, own: &[u8], fields: usize, next_line: u6
         let detail = format!("{near}: {fields} fields, header has {width}");
         pieces.unreadable(&whole, QuarantineReason::MalformedCsv, detail);
     } else {
-        pieces.put(&whole, None, &Links::default());
+        pieces.put(&whole);
     }
 }
 
@@ -202,7 +222,7 @@ fn objects(bytes: &[u8], mapping: Option<&Mapping>, pieces: &mut Pieces) {
     for item in items {
         let exact = root.inner(item.get()).exact();
         match std::str::from_utf8(exact) {
-            Ok(_) => pieces.put(exact, None, &Links::default()),
+            Ok(_) => pieces.put(exact),
             Err(error) => {
                 pieces.unreadable(exact, QuarantineReason::InvalidUtf8, format!("byte {}", error.valid_up_to()));
             }
@@ -228,7 +248,7 @@ mod tests {
     use super::*;
     use crate::domain::{ReceiptId, SourceId, TenantId, Timestamp};
 
-    fn pieces(format: Format, bytes: &[u8]) -> Vec<Piece> {
+    pub(super) fn pieces(format: Format, bytes: &[u8]) -> Vec<Piece> {
         let delivery = Delivery {
             receipt: ReceiptId::new("r"),
             tenant: TenantId::new("t"),
@@ -241,14 +261,14 @@ mod tests {
         split(&delivery, None)
     }
 
-    fn record(piece: &Piece) -> &RawRecord {
+    pub(super) fn record(piece: &Piece) -> &RawRecord {
         match piece {
             Piece::Record(record) => record,
             Piece::Unreadable { unreadable, .. } => panic!("{unreadable:?}"),
         }
     }
 
-    fn reason(piece: &Piece) -> QuarantineReason {
+    pub(super) fn reason(piece: &Piece) -> QuarantineReason {
         match piece {
             Piece::Unreadable { unreadable, .. } => unreadable.reason,
             Piece::Record(record) => panic!("{record:?}"),
@@ -273,7 +293,10 @@ mod tests {
     fn an_entry_that_deletes_names_its_record() {
         let bundle = br#"{"resourceType":"Bundle","entry":[
             {"request":{"method":"DELETE","url":"https://ehr.example/fhir/Observation/5/_history/2"}}]}"#;
-        assert_eq!(record(&pieces(Format::FhirJson, bundle)[0]).action, RecordAction::Delete("Observation/5".into()));
+        assert_eq!(
+            record(&pieces(Format::FhirJson, bundle)[0]).action,
+            RecordAction::Delete { key: "Observation/5".into(), at: None }
+        );
     }
 
     #[test]
