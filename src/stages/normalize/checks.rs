@@ -272,7 +272,7 @@ mod tests {
     fn findings(name: &str, body: &str) -> Vec<(String, String)> {
         let body = Json::parse(body).unwrap();
         let links = BTreeMap::from([("urn:uuid:known".to_owned(), "Patient/1".to_owned())]);
-        let resource = Resource { name, body: &body, full_url: None, links: &links, namespace: "main" };
+        let resource = Resource { links: &links, ..crate::stages::normalize::fhir::tests::alone(name, &body) };
         check(&resource).into_iter().map(|finding| (finding.rule, finding.path)).collect()
     }
 

@@ -17,7 +17,18 @@ const MAX_BUNDLE_DEPTH: usize = 8;
 const MAX_INHERITED: usize = 200;
 
 /// Entries whose content other entries show as their own: an attachment's bytes, the name of a drug or a person.
-const COMPANIONS: [&str; 6] = ["Binary", "Medication", "Practitioner", "PractitionerRole", "Organization", "Location"];
+const COMPANIONS: [&str; 10] = [
+    "Binary",
+    "Condition",
+    "Device",
+    "HealthcareService",
+    "Location",
+    "Medication",
+    "Organization",
+    "Practitioner",
+    "PractitionerRole",
+    "Schedule",
+];
 
 /// One resource, a Bundle, or an array of either; `line` when it stands in a file of lines.
 pub(super) fn split(bytes: &[u8], line: Option<usize>, pieces: &mut Pieces) {
