@@ -71,6 +71,14 @@ impl Json {
         }
     }
 
+    /// A list's elements; nothing of anything else.
+    pub fn as_list(&self) -> &[Json] {
+        match self {
+            Self::List(items) => items,
+            _ => &[],
+        }
+    }
+
     /// Elements of the member `name`; a value where a list belongs counts as a list of one.
     pub fn list(&self, name: &str) -> &[Json] {
         match self.get(name) {

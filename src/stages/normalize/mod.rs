@@ -3,8 +3,10 @@
 //! Pure: the same record gives the same documents, whenever and however often. What can't be read is an
 //! [`Unreadable`], what can but shouldn't be trusted blindly carries a [`crate::domain::Finding`].
 
+#[cfg(test)]
+mod agreement;
 mod charset;
-mod checks;
+pub(super) mod checks;
 mod codes;
 mod fhir;
 mod html;

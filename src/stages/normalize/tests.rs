@@ -24,7 +24,7 @@ struct Tally {
     findings: BTreeMap<String, usize>,
 }
 
-fn source() -> SourceDescription {
+pub(super) fn source() -> SourceDescription {
     SourceDescription {
         name: SourceId::new("feed"),
         patients: "main".into(),
@@ -48,7 +48,7 @@ fn source() -> SourceDescription {
     }
 }
 
-fn delivery(format: Format, bytes: Vec<u8>) -> Delivery {
+pub(super) fn delivery(format: Format, bytes: Vec<u8>) -> Delivery {
     Delivery {
         receipt: ReceiptId::new("receipt"),
         tenant: TenantId::new("tenant"),
@@ -145,7 +145,7 @@ fn check(document: &Document) {
     }
 }
 
-fn shared(folder: &str) -> Option<PathBuf> {
+pub(super) fn shared(folder: &str) -> Option<PathBuf> {
     let root = std::env::var("ANAMNESIS_TEST_DATA")
         .map(PathBuf::from)
         .unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));

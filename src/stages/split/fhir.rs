@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::domain::{QuarantineReason, RecordAction, Timestamp};
+use crate::domain::{Finding, QuarantineReason, RecordAction, Timestamp};
+use crate::stages::normalize::checks::bundle::{self, Shell, ShellEntry};
+use crate::stages::normalize::json::Json;
 
-use super::{Piece, Pieces, Slice, Surroundings, masked, member, text, without_mark};
+use super::{Piece, Pieces, Place, Slice, Surroundings, masked, member, text, without_mark};
 
 /// Bundles within Bundles, as deep as they are taken apart.
 const MAX_BUNDLE_DEPTH: usize = 8;
@@ -80,14 +82,6 @@ fn add_line(piece: &mut Piece, line: usize) {
     }
 }
 
-/// What the Bundle around a record says about it.
-#[derive(Clone, Default)]
-struct Place {
-    full_url: Option<String>,
-    changed_at: Option<Timestamp>,
-    surroundings: Surroundings,
-}
-
 impl<'a> Slice<'a> {
     /// One resource, or every entry of a Bundle.
     fn resource(self, place: &Place, depth: usize, pieces: &mut Pieces) {
@@ -112,7 +106,7 @@ impl<'a> Slice<'a> {
     }
 
     fn put(self, place: &Place, pieces: &mut Pieces) {
-        pieces.place(self.exact(), RecordAction::Put, place.full_url.clone(), place.changed_at, &place.surroundings);
+        pieces.place(self.exact(), RecordAction::Put, place.clone());
     }
 
     fn bundle(self, place: &Place, depth: usize, pieces: &mut Pieces) {
@@ -129,7 +123,9 @@ impl<'a> Slice<'a> {
         let entries = entries.into_iter().enumerate();
         let entries = entries.map(|(position, raw)| Entry::read(self.inner(raw.get()), position));
         let mut entries: Vec<Entry<'a>> = entries.collect();
-        let surroundings = surroundings(&entries, &place.surroundings);
+        let surroundings = surroundings(&entries, &place.surroundings, &sort);
+        let findings = bundle::check(&shell(&members, &entries));
+        entries.iter_mut().zip(findings).for_each(|(entry, findings)| entry.findings = findings);
         if sort == "history" {
             oldest_first(&mut entries);
         }
@@ -218,6 +214,10 @@ struct Entry<'a> {
     method: Option<String>,
     url: Option<String>,
     changed_at: Option<Timestamp>,
+    version: Option<String>,
+    /// The entry's own members, its resource left out.
+    body: Option<Json>,
+    findings: Vec<Finding>,
 }
 
 impl<'a> Entry<'a> {
@@ -241,6 +241,9 @@ impl<'a> Entry<'a> {
             method: member(&request, "method").and_then(text).map(|method| method.to_ascii_uppercase()),
             url: member(&request, "url").and_then(text),
             changed_at: changed.and_then(text).as_deref().and_then(Timestamp::parse),
+            version: member(&meta, "versionId").and_then(text),
+            body: whole.raw.starts_with('{').then(|| without(&members, "resource")),
+            findings: Vec::new(),
         }
     }
 
@@ -267,10 +270,15 @@ impl<'a> Entry<'a> {
             }
             _ => {}
         }
-        let place = Place { full_url: self.full_url, changed_at: self.changed_at, surroundings: surroundings.clone() };
+        let place = Place {
+            full_url: self.full_url,
+            changed_at: self.changed_at,
+            findings: self.findings,
+            surroundings: surroundings.clone(),
+        };
         match self.resource {
             Some(resource) => resource.resource(&place, depth + 1, pieces),
-            None => pieces.place(&[], RecordAction::Put, place.full_url, place.changed_at, surroundings),
+            None => pieces.place(&[], RecordAction::Put, place),
         }
     }
 
@@ -279,7 +287,9 @@ impl<'a> Entry<'a> {
         match self.url.as_deref().and_then(record_key) {
             Some(key) => {
                 let at = self.changed_at.or(written);
-                pieces.place(bytes, RecordAction::Delete { key, at }, self.full_url, at, surroundings);
+                let surroundings = surroundings.clone();
+                let place = Place { full_url: self.full_url, changed_at: at, findings: self.findings, surroundings };
+                pieces.place(bytes, RecordAction::Delete { key, at }, place);
             }
             None => {
                 let detail = format!("Bundle.entry[{}].request.url names no record", self.position);
@@ -287,6 +297,25 @@ impl<'a> Entry<'a> {
             }
         }
     }
+}
+
+/// The Bundle with all but what its entries hold.
+fn shell(members: &[(String, &str)], entries: &[Entry<'_>]) -> Shell {
+    let entries = entries.iter().map(|entry| ShellEntry {
+        body: entry.body.clone(),
+        full_url: entry.full_url.clone(),
+        name: entry.name.clone(),
+        id: entry.id.clone(),
+        version: entry.version.clone(),
+        has_resource: entry.resource.is_some(),
+    });
+    Shell { body: without(members, "entry"), entries: entries.collect() }
+}
+
+/// All members but one, as a tree.
+fn without(members: &[(String, &str)], left_out: &str) -> Json {
+    let kept = members.iter().filter(|(name, _)| name != left_out);
+    Json::Object(kept.filter_map(|(name, raw)| Some((name.clone(), Json::parse(raw).ok()?))).collect())
 }
 
 /// `Type/id` of a relative or absolute URL; a conditional one names no record.
@@ -304,9 +333,10 @@ fn record_key(url: &str) -> Option<String> {
 /// Where each `fullUrl` leads, and the entries that others quote.
 ///
 /// An inner Bundle sees the outer's too while they are few: each copy costs what the outer holds.
-fn surroundings(entries: &[Entry<'_>], outer: &Surroundings) -> Surroundings {
+fn surroundings(entries: &[Entry<'_>], outer: &Surroundings, sort: &str) -> Surroundings {
+    let is_closed = sort == "document";
     let few = outer.links.len() + outer.companions.len() <= MAX_INHERITED;
-    let Surroundings { links, companions } = if few { outer.clone() } else { Surroundings::default() };
+    let Surroundings { links, companions, .. } = if few { outer.clone() } else { Surroundings::default() };
     let mut links = Arc::unwrap_or_clone(links);
     let mut companions = Arc::unwrap_or_clone(companions);
     for entry in entries {
@@ -314,11 +344,14 @@ fn surroundings(entries: &[Entry<'_>], outer: &Surroundings) -> Surroundings {
         if let Some(resource) = entry.resource.filter(|_| entry.names_one_of(&COMPANIONS)) {
             companions.insert(key.clone(), resource.exact().into());
         }
+        if is_closed {
+            links.insert(key.clone(), key.clone());
+        }
         if let Some(url) = &entry.full_url {
             links.insert(url.clone(), key);
         }
     }
-    Surroundings { links: Arc::new(links), companions: Arc::new(companions) }
+    Surroundings { links: Arc::new(links), companions: Arc::new(companions), is_closed }
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::domain::{Delivery, Format, Mapping, QuarantineReason, RawRecord, RecordAction, Timestamp, Unreadable};
+use crate::domain::{
+    Delivery, Finding, Format, Mapping, QuarantineReason, RawRecord, RecordAction, Timestamp, Unreadable,
+};
 
 use crate::stages::normalize::{json, mapped};
 
@@ -24,6 +26,17 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 struct Surroundings {
     links: Arc<BTreeMap<String, String>>,
     companions: Arc<BTreeMap<String, Arc<[u8]>>>,
+    /// A document: its entries refer to each other only.
+    is_closed: bool,
+}
+
+/// What the Bundle around a record says about it.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    full_url: Option<String>,
+    changed_at: Option<Timestamp>,
+    findings: Vec<Finding>,
+    surroundings: Surroundings,
 }
 
 #[derive(Debug)]
@@ -66,26 +79,21 @@ impl Pieces {
 
     /// A record that stands for itself.
     fn put(&mut self, bytes: &[u8]) {
-        self.place(bytes, RecordAction::Put, None, None, &Surroundings::default());
+        self.place(bytes, RecordAction::Put, Place::default());
     }
 
-    /// A record within a Bundle.
-    fn place(
-        &mut self,
-        bytes: &[u8],
-        action: RecordAction,
-        full_url: Option<String>,
-        changed_at: Option<Timestamp>,
-        surroundings: &Surroundings,
-    ) {
+    fn place(&mut self, bytes: &[u8], action: RecordAction, place: Place) {
+        let Place { full_url, changed_at, findings, surroundings } = place;
         self.pieces.push(Piece::Record(RawRecord {
             ordinal: self.next_ordinal(),
             bytes: bytes.to_vec(),
             action,
             full_url,
-            links: Arc::clone(&surroundings.links),
-            companions: Arc::clone(&surroundings.companions),
+            links: surroundings.links,
+            companions: surroundings.companions,
             changed_at,
+            is_closed: surroundings.is_closed,
+            findings,
         }));
     }
 

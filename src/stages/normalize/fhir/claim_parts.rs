@@ -99,10 +99,11 @@ pub(super) fn procedures(lines: &mut Lines, resource: &Resource<'_>) {
     }
 }
 
-pub(super) fn supporting(lines: &mut Lines, body: &Json) {
-    for info in body.list("supportingInfo") {
+pub(super) fn supporting(lines: &mut Lines, resource: &Resource<'_>) {
+    for info in resource.body.list("supportingInfo") {
         let category = info.get("category").and_then(specific).unwrap_or_else(|| "Information".to_owned());
-        let told = value(info, "value").map(|(words, _)| words);
+        let told = info.get("valueReference").map(|reference| measured(resource, reference));
+        let told = told.unwrap_or_else(|| value(info, "value").map(|(words, _)| words));
         let parts = [
             info.get("code").and_then(concept),
             told,
@@ -110,6 +111,16 @@ pub(super) fn supporting(lines: &mut Lines, body: &Json) {
             info.get("reason").and_then(concept),
         ];
         lines.labelled(&category, joined(parts.into_iter().flatten()));
+    }
+}
+
+/// `Hematocrit: 41 %` of an Observation, else what the reference is called.
+fn measured(resource: &Resource<'_>, reference: &Json) -> Option<String> {
+    let name = resource.called(reference);
+    let found = resource.looked_up(reference).and_then(|found| Some(value(&found, "value")?.0));
+    match (name, found) {
+        (Some(name), Some(found)) => Some(format!("{name}: {found}")),
+        (name, found) => name.or(found),
     }
 }
 

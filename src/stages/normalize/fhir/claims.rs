@@ -59,7 +59,7 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
     parts::care_team(&mut lines, resource);
     parts::diagnoses(&mut lines, resource, effective);
     parts::procedures(&mut lines, resource);
-    parts::supporting(&mut lines, body);
+    parts::supporting(&mut lines, resource);
     parts::items(&mut lines, resource, "item");
     parts::items(&mut lines, resource, "addItem");
     lines.labelled("Amounts", parts::adjudicated(body));

@@ -22,7 +22,10 @@ fn coverage(resource: &Resource<'_>) -> Page {
         .list("class")
         .iter()
         .filter_map(|class| class.text("name").or_else(|| class.text("value")).map(tidy::line));
-    let display = body.get("type").and_then(parts::specific).or_else(|| joined(classes)).or_else(|| payor.clone());
+    let sort = body.get("type").and_then(parts::specific);
+    let worded = body.get("type").is_some_and(|sort| sort.get("text").is_some() || sort.at("coding.display").is_some());
+    // A bare code says less than the plan's own name.
+    let display = sort.clone().filter(|_| worded).or_else(|| joined(classes)).or(sort).or_else(|| payor.clone());
     let display = display.unwrap_or_else(|| "Coverage".to_owned());
     let mut lines = Lines::default();
     let by = payor.filter(|payor| *payor != display).map(|payor| format!("payor {payor}"));

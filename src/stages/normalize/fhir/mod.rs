@@ -17,6 +17,7 @@ mod composition;
 mod condition;
 mod consent;
 mod coverage;
+pub(super) mod definitions;
 mod device;
 mod diagnostic_report;
 mod document_reference;
@@ -29,7 +30,7 @@ mod immunization;
 mod inlined;
 mod labels;
 mod medication;
-mod names;
+pub(super) mod names;
 mod observation;
 mod other;
 mod patient;
@@ -63,7 +64,7 @@ struct Page {
 
 pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalized, Unreadable> {
     if record.bytes.is_empty() {
-        return Ok(carries_nothing("empty Bundle entry"));
+        return Ok(Normalized { findings: record.findings.clone(), ..carries_nothing("empty Bundle entry") });
     }
     let text = std::str::from_utf8(&record.bytes)
         .map_err(|error| Unreadable::new(QuarantineReason::InvalidUtf8, format!("byte {}", error.valid_up_to())))?;
@@ -96,11 +97,12 @@ pub(super) fn read(record: &RawRecord, body: Json, namespace: &str) -> Result<No
         links: &record.links,
         companions: &record.companions,
         changed_at: record.changed_at,
+        is_closed: record.is_closed,
         namespace,
     };
     let complete = inlined::inlined(&resource);
     let body = complete.as_ref().unwrap_or(&body);
-    documents(&Resource { body, ..resource }, treatment, &record.bytes)
+    documents(&Resource { body, ..resource }, treatment, record)
 }
 
 /// A Bundle is taken apart before it gets here; only one without entries is left whole.
@@ -115,17 +117,19 @@ fn carries_nothing(name: &str) -> Normalized {
     Normalized { outcome: Outcome::CarriesNothing { name: name.to_owned() }, findings: Vec::new() }
 }
 
-fn documents(resource: &Resource<'_>, treatment: Treatment, bytes: &[u8]) -> Result<Normalized, Unreadable> {
+fn documents(resource: &Resource<'_>, treatment: Treatment, record: &RawRecord) -> Result<Normalized, Unreadable> {
     let patient = resource.patient();
-    match treatment {
-        Treatment::Nothing => return Ok(carries_nothing(resource.name)),
-        Treatment::GenericWithPatient(..) | Treatment::OwnWithPatient if patient.is_none() => {
-            return Ok(carries_nothing(resource.name));
-        }
-        _ => {}
+    let mut findings = record.findings.clone();
+    findings.extend(checks::check(resource));
+    let says_nothing = match treatment {
+        Treatment::Nothing => true,
+        Treatment::GenericWithPatient(..) | Treatment::OwnWithPatient => patient.is_none(),
+        Treatment::Own | Treatment::Generic(..) => false,
+    };
+    if says_nothing {
+        return Ok(Normalized { findings, ..carries_nothing(resource.name) });
     }
-    let mut findings = checks::check(resource);
-    let envelope = Envelope::read(resource, patient, bytes, &mut findings);
+    let envelope = Envelope::read(resource, patient, &record.bytes, &mut findings);
     let documents = if resource.name == "DocumentReference" {
         document_reference::documents(resource, &envelope, &mut findings)?
     } else {
@@ -350,6 +354,7 @@ pub(super) mod tests {
             links: &NO_LINKS,
             companions: &NO_COMPANIONS,
             changed_at: None,
+            is_closed: false,
             namespace: "main",
         }
     }

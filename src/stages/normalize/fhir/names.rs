@@ -4,7 +4,7 @@ use crate::domain::{FactKind, Kind};
 
 /// How records of a type are read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Treatment {
+pub(in crate::stages::normalize) enum Treatment {
     /// Has a renderer of its own.
     Own,
     /// As `Own` when it names a patient, else it carries nothing.
@@ -182,7 +182,7 @@ const NOTHING: [&str; 76] = [
 ];
 
 /// `None` for a name that FHIR R4 doesn't have.
-pub(super) fn treatment(name: &str) -> Option<Treatment> {
+pub(in crate::stages::normalize) fn treatment(name: &str) -> Option<Treatment> {
     let lists: [(&[&str], Treatment); 6] = [
         (&OWN, Treatment::Own),
         (&OWN_WITH_PATIENT, Treatment::OwnWithPatient),

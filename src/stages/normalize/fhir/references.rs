@@ -21,6 +21,8 @@ pub(in crate::stages) struct Resource<'a> {
     pub companions: &'a BTreeMap<String, Arc<[u8]>>,
     /// When the Bundle says that it was last changed.
     pub changed_at: Option<Timestamp>,
+    /// Whether all that it refers to should be in the same Bundle: a document.
+    pub is_closed: bool,
     /// The source's patient namespace.
     pub namespace: &'a str,
 }
@@ -52,6 +54,11 @@ impl<'a> Resource<'a> {
             return Target::Missing;
         }
         record_key(bare).map_or(Target::Elsewhere, Target::Record)
+    }
+
+    /// Whether the same Bundle holds that record.
+    pub fn is_beside(&self, key: &str) -> bool {
+        self.links.contains_key(key)
     }
 
     fn contained(&self, local: &str) -> Option<&'a Json> {
