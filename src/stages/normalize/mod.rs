@@ -8,6 +8,8 @@ mod agreement;
 mod charset;
 pub(super) mod checks;
 mod codes;
+#[cfg(test)]
+mod feeds;
 mod fhir;
 mod html;
 pub(super) mod json;
@@ -42,7 +44,7 @@ pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, 
     if let RecordAction::Delete { key, at } = &record.action {
         let removal = Removal { source_key: key.clone(), at: *at };
         let changes = Changes { removals: vec![removal], ..Changes::default() };
-        return Ok(Normalized { outcome: Outcome::Changes(changes), findings: Vec::new() });
+        return Ok(Normalized { outcome: Outcome::Changes(changes), findings: record.findings.clone() });
     }
     let source = origin.source;
     match origin.format {
