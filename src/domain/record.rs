@@ -36,8 +36,11 @@ impl fmt::Debug for Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordAction {
     Put,
-    /// The source says that this key is gone (a Bundle entry with method DELETE): `Observation/123`.
-    Delete(String),
+    /// The source says that `key` is gone (a Bundle entry with method DELETE): `Observation/123`.
+    Delete {
+        key: String,
+        at: Option<Timestamp>,
+    },
 }
 
 /// One record of a delivery: a resource, a note, a row.
@@ -50,8 +53,17 @@ pub struct RawRecord {
     pub action: RecordAction,
     /// The Bundle entry's own `fullUrl`, if any.
     pub full_url: Option<String>,
-    /// `fullUrl` of each entry of the same Bundle -> its `Type/id`, to resolve `urn:uuid:` references.
+    /// `fullUrl` of each entry of the same Bundle -> its `Type/id`, to resolve `urn:uuid:` references; in a document
+    /// each `Type/id` leads to itself too.
     pub links: Arc<BTreeMap<String, String>>,
+    /// `Type/id` -> the exact bytes of those entries of the same Bundle whose content others show: files and names.
+    pub companions: Arc<BTreeMap<String, Arc<[u8]>>>,
+    /// When the Bundle entry says that its record was last changed.
+    pub changed_at: Option<Timestamp>,
+    /// Whether all that it refers to should be in the same Bundle: a document.
+    pub is_closed: bool,
+    /// What is wrong with the Bundle's entry around it.
+    pub findings: Vec<Finding>,
 }
 
 /// What a stage made of one record.

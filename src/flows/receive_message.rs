@@ -3,7 +3,9 @@
 use crate::access::Upkeep;
 use crate::adapters::sources::mllp::Arrived;
 use crate::domain::{Format, SourceId, TenantId, Timestamp};
-use crate::stages::normalize::hl7v2::acknowledgement::{Code, Reason, acknowledge, conditions, control_id, is_for_testing};
+use crate::stages::normalize::hl7v2::acknowledgement::{
+    Code, Reason, acknowledge, conditions, control_id, is_for_testing,
+};
 
 use super::ingest::{IngestError, IngestFlow};
 

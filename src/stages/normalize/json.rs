@@ -52,6 +52,12 @@ impl Json {
         (*value != Self::Null).then_some(value)
     }
 
+    /// The member `name`, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Json> {
+        let Self::Object(members) = self else { return None };
+        members.iter_mut().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
     /// A dotted path; of a list on the way the first element is taken.
     pub fn at(&self, path: &str) -> Option<&Json> {
         path.split('.').try_fold(self, |node, name| node.get(name)?.first())
@@ -62,6 +68,14 @@ impl Json {
         match self {
             Self::List(items) => items.first().filter(|item| **item != Self::Null),
             other => Some(other),
+        }
+    }
+
+    /// A list's elements; nothing of anything else.
+    pub fn as_list(&self) -> &[Json] {
+        match self {
+            Self::List(items) => items,
+            _ => &[],
         }
     }
 

@@ -3,12 +3,16 @@
 //! Pure: the same record gives the same documents, whenever and however often. What can't be read is an
 //! [`Unreadable`], what can but shouldn't be trusted blindly carries a [`crate::domain::Finding`].
 
+#[cfg(test)]
+mod agreement;
 mod attachments;
 mod cda;
 mod charset;
-mod checks;
+pub(super) mod checks;
 mod codes;
 mod docx;
+#[cfg(test)]
+mod feeds;
 pub(super) mod fhir;
 mod file;
 pub mod hl7v2;
@@ -31,7 +35,8 @@ mod xml_document;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    Format, Normalized, Outcome, QuarantineReason, RawRecord, RecordAction, SourceDescription, Timestamp, Unreadable,
+    Changes, Format, Normalized, Outcome, QuarantineReason, RawRecord, RecordAction, Removal, SourceDescription,
+    Timestamp, Unreadable,
 };
 
 /// Where a record came from, as far as its content depends on it.
@@ -48,8 +53,10 @@ pub struct Origin<'a> {
 ///
 /// Errors: the record can't be read, and why, in words that hold nothing of it.
 pub fn normalize(record: &RawRecord, origin: &Origin<'_>) -> Result<Normalized, Unreadable> {
-    if let RecordAction::Delete(source_key) = &record.action {
-        return Ok(Normalized { outcome: Outcome::Removed { source_key: source_key.clone() }, findings: Vec::new() });
+    if let RecordAction::Delete { key, at } = &record.action {
+        let removal = Removal { source_key: key.clone(), at: *at };
+        let changes = Changes { removals: vec![removal], ..Changes::default() };
+        return Ok(Normalized { outcome: Outcome::Changes(changes), findings: record.findings.clone() });
     }
     let source = origin.source;
     match origin.format {

@@ -5,7 +5,7 @@
 
 use crate::domain::QuarantineReason;
 
-use super::{Links, Pieces};
+use super::Pieces;
 
 /// What may stand before a segment's name: blanks, framing, marks.
 const BEFORE: [u8; 9] = [b' ', b'\t', 0x0b, 0x1c, 0x00, 0xef, 0xbb, 0xbf, b'"'];
@@ -33,7 +33,7 @@ pub(super) fn messages(bytes: &[u8], pieces: &mut Pieces) {
         pieces.unreadable(before, QuarantineReason::MalformedHl7, detail);
     }
     if !marks.iter().any(|mark| &mark.name == b"MSH") {
-        return pieces.put(bytes, None, &Links::default());
+        return pieces.put(bytes);
     }
     let mut counts = Counts::default();
     for (index, mark) in marks.iter().enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn messages(bytes: &[u8], pieces: &mut Pieces) {
             b"MSH" => {
                 counts.messages += 1;
                 counts.in_file += 1;
-                pieces.put(own, None, &Links::default());
+                pieces.put(own);
             }
             b"BHS" => {
                 counts.messages = 0;
@@ -146,7 +146,7 @@ fn wide_messages(bytes: &[u8], pieces: &mut Pieces) {
     for (index, mark) in found.iter().enumerate().filter(|(_, mark)| &mark.name == b"MSH") {
         let byte = |mark: &Mark| (mark.start + start_of_text) * 2;
         let end = found.get(index + 1).map_or(bytes.len(), byte);
-        pieces.put(bytes.get(byte(mark)..end).unwrap_or_default(), None, &Links::default());
+        pieces.put(bytes.get(byte(mark)..end).unwrap_or_default());
     }
 }
 

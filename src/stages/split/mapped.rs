@@ -8,7 +8,7 @@ use crate::domain::mapping::{CsvForm, Encoding};
 use crate::domain::{Mapping, QuarantineReason};
 use crate::stages::normalize::mapped::cells;
 
-use super::{Links, Pieces, Slice, masked, member, without_mark};
+use super::{Pieces, Slice, masked, member, without_mark};
 
 /// Each row carries its header, so a long header over many short rows grows; beyond this nothing is taken apart.
 const MAX_HEADER_BYTES: usize = 1 << 30;
@@ -40,7 +40,7 @@ pub(super) fn rows(bytes: &[u8], mapping: Option<&Mapping>, pieces: &mut Pieces)
     }
     match header {
         None => pieces.unreadable(bytes, QuarantineReason::MalformedCsv, "no header"),
-        Some(header) if pieces.pieces.len() == first => pieces.put(header.bytes, None, &Links::default()),
+        Some(header) if pieces.pieces.len() == first => pieces.put(header.bytes),
         Some(_) => {}
     }
 }
@@ -63,7 +63,7 @@ impl Header<'_> {
         }
         let tail_is_empty = cells.iter().skip(self.width).all(|cell| cell.trim_ascii().is_empty());
         match cells::fit(self.form.ragged, cells.len(), self.width, tail_is_empty) {
-            Ok(()) => pieces.put(&whole, None, &Links::default()),
+            Ok(()) => pieces.put(&whole),
             Err(widths) => {
                 pieces.unreadable(&whole, QuarantineReason::MalformedCsv, format!("{near}: {widths}"));
             }
@@ -162,7 +162,7 @@ fn records(root: Slice<'_>, mapping: &Mapping, pieces: &mut Pieces) {
 fn object(found: Slice<'_>, pieces: &mut Pieces) {
     let exact = found.exact();
     match std::str::from_utf8(exact) {
-        Ok(_) => pieces.put(exact, None, &Links::default()),
+        Ok(_) => pieces.put(exact),
         Err(error) => {
             pieces.unreadable(exact, QuarantineReason::InvalidUtf8, format!("byte {}", error.valid_up_to()));
         }

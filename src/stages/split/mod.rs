@@ -6,6 +6,7 @@
 //! - an entry that deletes holds the whole entry;
 //! - a CSV row has its header's line before it, since it can't be read without.
 
+mod fhir;
 mod hl7v2;
 mod mapped;
 mod x12;
@@ -14,18 +15,31 @@ mod xml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
-use crate::domain::{Delivery, Format, Mapping, QuarantineReason, RawRecord, RecordAction, Unreadable};
+use crate::domain::{
+    Delivery, Finding, Format, Mapping, QuarantineReason, RawRecord, RecordAction, Timestamp, Unreadable,
+};
 
 use crate::stages::normalize::json;
 
-/// Bundles within Bundles, as deep as they are taken apart.
-const MAX_BUNDLE_DEPTH: usize = 8;
-
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-type Links = Arc<BTreeMap<String, String>>;
+/// What the entries of one Bundle share.
+#[derive(Clone, Debug, Default)]
+struct Surroundings {
+    links: Arc<BTreeMap<String, String>>,
+    companions: Arc<BTreeMap<String, Arc<[u8]>>>,
+    /// A document: its entries refer to each other only.
+    is_closed: bool,
+}
+
+/// What the Bundle around a record says about it.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    full_url: Option<String>,
+    changed_at: Option<Timestamp>,
+    findings: Vec<Finding>,
+    surroundings: Surroundings,
+}
 
 #[derive(Debug)]
 pub enum Piece {
@@ -38,20 +52,16 @@ pub fn split(delivery: &Delivery, mapping: Option<&Mapping>) -> Vec<Piece> {
     let mut pieces = Pieces::default();
     let bytes = delivery.bytes.as_slice();
     match delivery.format {
-        Format::FhirJson => fhir(bytes, None, &mut pieces),
-        Format::FhirNdjson => lines(bytes, &mut pieces),
-        Format::Text
-        | Format::Markdown
-        | Format::Html
-        | Format::Pdf
-        | Format::Rtf
-        | Format::Docx
-        | Format::Unknown => pieces.put(bytes, None, &Links::default()),
+        Format::FhirJson => fhir::split(bytes, None, &mut pieces),
+        Format::FhirNdjson => fhir::lines(bytes, &mut pieces),
+        Format::Text | Format::Markdown | Format::Html | Format::Pdf | Format::Rtf | Format::Docx | Format::Unknown => {
+            pieces.put(bytes)
+        }
         Format::Cda | Format::FhirXml => xml::split(bytes, &mut pieces),
-        Format::MappedCsv => mapped::rows(bytes, mapping, &mut pieces),
-        Format::MappedJson => mapped::objects(bytes, mapping, &mut pieces),
         Format::Hl7v2 => hl7v2::messages(bytes, &mut pieces),
         Format::X12 => x12::sets(bytes, &mut pieces),
+        Format::MappedCsv => mapped::rows(bytes, mapping, &mut pieces),
+        Format::MappedJson => mapped::objects(bytes, mapping, &mut pieces),
     }
     pieces.pieces
 }
@@ -66,14 +76,24 @@ impl Pieces {
         u32::try_from(self.pieces.len()).unwrap_or(u32::MAX)
     }
 
-    fn put(&mut self, bytes: &[u8], full_url: Option<String>, links: &Links) {
-        self.record(bytes, RecordAction::Put, full_url, links);
+    /// A record that stands for itself.
+    fn put(&mut self, bytes: &[u8]) {
+        self.place(bytes, RecordAction::Put, Place::default());
     }
 
-    fn record(&mut self, bytes: &[u8], action: RecordAction, full_url: Option<String>, links: &Links) {
-        let ordinal = self.next_ordinal();
-        let links = Arc::clone(links);
-        self.pieces.push(Piece::Record(RawRecord { ordinal, bytes: bytes.to_vec(), action, full_url, links }));
+    fn place(&mut self, bytes: &[u8], action: RecordAction, place: Place) {
+        let Place { full_url, changed_at, findings, surroundings } = place;
+        self.pieces.push(Piece::Record(RawRecord {
+            ordinal: self.next_ordinal(),
+            bytes: bytes.to_vec(),
+            action,
+            full_url,
+            links: surroundings.links,
+            companions: surroundings.companions,
+            changed_at,
+            is_closed: surroundings.is_closed,
+            findings,
+        }));
     }
 
     fn unreadable(&mut self, bytes: &[u8], reason: QuarantineReason, detail: impl Into<String>) {
@@ -95,47 +115,6 @@ fn masked(bytes: &[u8]) -> String {
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
     text
-}
-
-/// One resource, a Bundle, or an array of either; `line` when it stands in a file of lines.
-fn fhir(bytes: &[u8], line: Option<usize>, pieces: &mut Pieces) {
-    let content = without_mark(bytes);
-    let masked = masked(content);
-    let root = match serde_json::from_str::<&RawValue>(&masked) {
-        Ok(root) => Slice { raw: root.get(), masked: &masked, bytes: content },
-        Err(error) => {
-            let reason = match std::str::from_utf8(content) {
-                Ok(_) => QuarantineReason::MalformedJson,
-                Err(_) => QuarantineReason::InvalidUtf8,
-            };
-            let position = match line {
-                Some(line) => format!("line {line} column {}", error.column()),
-                None => format!("line {} column {}", error.line(), error.column()),
-            };
-            return pieces.unreadable(bytes, reason, position);
-        }
-    };
-    let first = pieces.pieces.len();
-    if root.raw.starts_with('[') {
-        let items = serde_json::from_str::<Vec<&RawValue>>(root.raw).unwrap_or_default();
-        if items.is_empty() {
-            return pieces.unreadable(bytes, QuarantineReason::NotFhir, "an empty array");
-        }
-        items.into_iter().for_each(|item| root.inner(item.get()).resource(None, &Links::default(), 0, pieces));
-    } else {
-        root.resource(None, &Links::default(), 0, pieces);
-    }
-    if let Some(line) = line {
-        pieces.pieces.iter_mut().skip(first).for_each(|piece| add_line(piece, line));
-    }
-}
-
-fn add_line(piece: &mut Piece, line: usize) {
-    if let Piece::Unreadable { unreadable, .. } = piece
-        && !unreadable.detail.starts_with("line ")
-    {
-        unreadable.detail = format!("line {line}: {}", unreadable.detail);
-    }
 }
 
 /// A JSON value within the masked text, and the true bytes it stands for.
@@ -161,42 +140,6 @@ impl<'a> Slice<'a> {
         let members = json::members(self.raw).unwrap_or_default();
         members.into_iter().map(|(name, value)| (name, value.get())).collect()
     }
-
-    /// One resource, or every entry of a Bundle.
-    fn resource(self, full_url: Option<String>, links: &Links, depth: usize, pieces: &mut Pieces) {
-        let exact = self.exact();
-        if let Err(error) = std::str::from_utf8(exact) {
-            // A Bundle can be taken apart around the entry that isn't UTF-8.
-            if !self.is_bundle() || depth >= MAX_BUNDLE_DEPTH {
-                let detail = format!("byte {}", error.valid_up_to());
-                return pieces.unreadable(exact, QuarantineReason::InvalidUtf8, detail);
-            }
-        }
-        if !self.is_bundle() {
-            return pieces.put(exact, full_url, links);
-        }
-        if depth >= MAX_BUNDLE_DEPTH {
-            let detail = format!("Bundles nested more than {MAX_BUNDLE_DEPTH} deep");
-            return pieces.unreadable(exact, QuarantineReason::InvalidResource, detail);
-        }
-        let entry = member(&self.members(), "entry").unwrap_or("[]");
-        let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(entry) else {
-            return pieces.unreadable(exact, QuarantineReason::InvalidResource, "Bundle.entry is not an array");
-        };
-        if entries.is_empty() {
-            return pieces.put(exact, full_url, links);
-        }
-        let entries: Vec<Entry<'a>> = entries.into_iter().map(|raw| Entry::read(self.inner(raw.get()))).collect();
-        let links = Arc::new(link(&entries, links));
-        for (position, entry) in entries.into_iter().enumerate() {
-            entry.split(position, &links, depth, pieces);
-        }
-    }
-
-    fn is_bundle(self) -> bool {
-        self.raw.starts_with('{')
-            && member(&self.members(), "resourceType").and_then(text).is_some_and(|name| name == "Bundle")
-    }
 }
 
 /// The last member of that name, as everywhere.
@@ -208,96 +151,12 @@ fn text(raw: &str) -> Option<String> {
     serde_json::from_str::<String>(raw).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-struct Entry<'a> {
-    whole: Slice<'a>,
-    full_url: Option<String>,
-    resource: Option<Slice<'a>>,
-    method: Option<String>,
-    url: Option<String>,
-}
-
-impl<'a> Entry<'a> {
-    fn read(whole: Slice<'a>) -> Self {
-        let members = if whole.raw.starts_with('{') { whole.members() } else { Vec::new() };
-        let request = member(&members, "request").map(|raw| whole.inner(raw).members()).unwrap_or_default();
-        Self {
-            whole,
-            full_url: member(&members, "fullUrl").and_then(text),
-            resource: member(&members, "resource").map(|raw| whole.inner(raw)),
-            method: member(&request, "method").and_then(text),
-            url: member(&request, "url").and_then(text),
-        }
-    }
-
-    fn split(self, position: usize, links: &Links, depth: usize, pieces: &mut Pieces) {
-        if !self.whole.raw.starts_with('{') {
-            let detail = format!("Bundle.entry[{position}] is not an object");
-            return pieces.unreadable(self.whole.exact(), QuarantineReason::InvalidResource, detail);
-        }
-        if self.method.as_deref().is_some_and(|method| method.eq_ignore_ascii_case("DELETE")) {
-            return self.delete(position, links, pieces);
-        }
-        match self.resource {
-            Some(resource) => resource.resource(self.full_url, links, depth + 1, pieces),
-            None => pieces.put(&[], self.full_url, links),
-        }
-    }
-
-    fn delete(self, position: usize, links: &Links, pieces: &mut Pieces) {
-        let bytes = self.whole.exact();
-        match self.url.as_deref().and_then(record_key) {
-            Some(key) => pieces.record(bytes, RecordAction::Delete(key), self.full_url, links),
-            None => {
-                let detail = format!("Bundle.entry[{position}].request.url names no record");
-                pieces.unreadable(bytes, QuarantineReason::InvalidResource, detail);
-            }
-        }
-    }
-}
-
-/// `Type/id` of a relative or absolute URL; a conditional one names no record.
-fn record_key(url: &str) -> Option<String> {
-    let bare = url.split("/_history").next().unwrap_or(url);
-    if bare.contains('?') {
-        return None;
-    }
-    let mut parts = bare.rsplit('/');
-    let (id, name) = (parts.next()?, parts.next()?);
-    let typed = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(|b| b.is_ascii_alphabetic());
-    (typed && !id.is_empty()).then(|| format!("{name}/{id}"))
-}
-
-/// `fullUrl` to `Type/id`; a resource without an id counts its `fullUrl` as one. An inner Bundle sees the outer's too.
-fn link(entries: &[Entry<'_>], outer: &Links) -> BTreeMap<String, String> {
-    let mut links = outer.as_ref().clone();
-    for entry in entries {
-        let (Some(url), Some(resource)) = (&entry.full_url, entry.resource) else { continue };
-        if !resource.raw.starts_with('{') {
-            continue;
-        }
-        let members = resource.members();
-        let Some(name) = member(&members, "resourceType").and_then(text) else { continue };
-        let id = member(&members, "id").and_then(text).unwrap_or_else(|| url.clone());
-        links.insert(url.clone(), format!("{name}/{id}"));
-    }
-    links
-}
-
-fn lines(bytes: &[u8], pieces: &mut Pieces) {
-    for (number, line) in without_mark(bytes).split(|b| *b == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.trim_ascii().is_empty() {
-            fhir(line, Some(number + 1), pieces);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{ReceiptId, SourceId, TenantId, Timestamp};
 
-    fn pieces(format: Format, bytes: &[u8]) -> Vec<Piece> {
+    pub(super) fn pieces(format: Format, bytes: &[u8]) -> Vec<Piece> {
         let delivery = Delivery {
             receipt: ReceiptId::new("r"),
             tenant: TenantId::new("t"),
@@ -310,14 +169,14 @@ mod tests {
         split(&delivery, None)
     }
 
-    fn record(piece: &Piece) -> &RawRecord {
+    pub(super) fn record(piece: &Piece) -> &RawRecord {
         match piece {
             Piece::Record(record) => record,
             Piece::Unreadable { unreadable, .. } => panic!("{unreadable:?}"),
         }
     }
 
-    fn reason(piece: &Piece) -> QuarantineReason {
+    pub(super) fn reason(piece: &Piece) -> QuarantineReason {
         match piece {
             Piece::Unreadable { unreadable, .. } => unreadable.reason,
             Piece::Record(record) => panic!("{record:?}"),
@@ -342,7 +201,10 @@ mod tests {
     fn an_entry_that_deletes_names_its_record() {
         let bundle = br#"{"resourceType":"Bundle","entry":[
             {"request":{"method":"DELETE","url":"https://ehr.example/fhir/Observation/5/_history/2"}}]}"#;
-        assert_eq!(record(&pieces(Format::FhirJson, bundle)[0]).action, RecordAction::Delete("Observation/5".into()));
+        assert_eq!(
+            record(&pieces(Format::FhirJson, bundle)[0]).action,
+            RecordAction::Delete { key: "Observation/5".into(), at: None }
+        );
     }
 
     #[test]

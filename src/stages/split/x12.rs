@@ -8,7 +8,7 @@
 use crate::domain::QuarantineReason;
 use crate::stages::normalize::x12::{ENVELOPE, Place, Separators, check_interchange, places, trimmed};
 
-use super::{Links, Pieces};
+use super::Pieces;
 
 /// Longer ones are none: each set has them before it, so they must stay small.
 const MAX_ENVELOPE_SEGMENT: usize = 1000;
@@ -141,7 +141,7 @@ impl<'a> Interchange<'a> {
     fn end_set(&mut self, pieces: &mut Pieces) {
         if let Some(run) = self.set.take() {
             self.sets += 1;
-            pieces.put(&self.with_envelope(run), None, &Links::default());
+            pieces.put(&self.with_envelope(run));
         }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Interchange<'a> {
             return;
         }
         let own = self.envelope.iter().filter_map(|place| self.bytes.get(place.start..place.end));
-        pieces.put(&own.collect::<Vec<_>>().concat(), None, &Links::default());
+        pieces.put(&own.collect::<Vec<_>>().concat());
     }
 }
 

@@ -5,16 +5,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{QuarantineReason, RecordAction};
+use crate::domain::{QuarantineReason, RecordAction, Timestamp};
 use crate::stages::normalize::fhir::xml::held;
 use crate::stages::normalize::xml::{Element, Tree, decode};
 
-use super::{Links, MAX_BUNDLE_DEPTH, Pieces, record_key};
+use super::fhir::{MAX_BUNDLE_DEPTH, record_key};
+use super::{Pieces, Place, Surroundings};
+
+type Links = Arc<BTreeMap<String, String>>;
 
 const DOCUMENT: &str = "ClinicalDocument";
 
 pub(super) fn split(bytes: &[u8], pieces: &mut Pieces) {
-    let whole = |pieces: &mut Pieces| pieces.put(bytes, None, &Links::default());
+    let whole = |pieces: &mut Pieces| pieces.put(bytes);
     if bytes.trim_ascii().is_empty() {
         return pieces.unreadable(bytes, QuarantineReason::MalformedXml, "no element");
     }
@@ -23,7 +26,7 @@ pub(super) fn split(bytes: &[u8], pieces: &mut Pieces) {
     };
     match Tree::parse(&decoded.text) {
         Ok(tree) if documents(tree.root()).nth(1).is_some() => {
-            documents(tree.root()).for_each(|one| pieces.put(one.slice().as_bytes(), None, &Links::default()));
+            documents(tree.root()).for_each(|one| pieces.put(one.slice().as_bytes()));
         }
         Ok(tree) if is_bundle(tree.root()) && tree.root().child("entry").is_some() => {
             bundle(tree.root(), &Links::default(), 0, pieces);
@@ -65,8 +68,8 @@ fn bundle(element: Element<'_>, outer: &Links, depth: usize, pieces: &mut Pieces
                     bundle(inner, &links, depth + 1, pieces);
                 }
             }
-            Some(inner) => pieces.put(inner.slice().as_bytes(), full_url, &links),
-            None => pieces.put(&[], full_url, &links),
+            Some(inner) => pieces.place(inner.slice().as_bytes(), RecordAction::Put, place(full_url, &links)),
+            None => pieces.place(&[], RecordAction::Put, place(full_url, &links)),
         }
     }
 }
@@ -74,12 +77,20 @@ fn bundle(element: Element<'_>, outer: &Links, depth: usize, pieces: &mut Pieces
 fn delete(entry: Element<'_>, position: usize, full_url: Option<String>, links: &Links, pieces: &mut Pieces) {
     let bytes = entry.slice().as_bytes();
     match entry.value_at("request/url").and_then(record_key) {
-        Some(key) => pieces.record(bytes, RecordAction::Delete(key), full_url, links),
+        Some(key) => {
+            let at = entry.value_at("response/lastModified").and_then(Timestamp::parse);
+            pieces.place(bytes, RecordAction::Delete { key, at }, place(full_url, links));
+        }
         None => {
             let detail = format!("Bundle.entry[{position}].request.url names no record");
             pieces.unreadable(bytes, QuarantineReason::InvalidResource, detail);
         }
     }
+}
+
+fn place(full_url: Option<String>, links: &Links) -> Place {
+    let surroundings = Surroundings { links: links.clone(), ..Surroundings::default() };
+    Place { full_url, surroundings, ..Place::default() }
 }
 
 /// `fullUrl` to `Type/id`; a resource without an id counts its `fullUrl` as one. An inner Bundle sees the outer's too.
@@ -121,7 +132,7 @@ mod tests {
             .collect();
         assert_eq!(found.len(), 4);
         assert_eq!(found[0].0, b"<Patient><id value='1'/></Patient>");
-        assert_eq!(found[1].1, RecordAction::Delete("Condition/7".into()));
+        assert_eq!(found[1].1, RecordAction::Delete { key: "Condition/7".into(), at: None });
         assert_eq!((found[2].0.len(), found[3].0.as_slice()), (0, b"<Flag/>".as_slice()));
     }
 

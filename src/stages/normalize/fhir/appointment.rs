@@ -57,7 +57,7 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
 }
 
 /// `2024-05-01 09:00 to 09:30 UTC`
-fn span(start: Option<&str>, end: Option<&str>) -> Option<String> {
+pub(super) fn span(start: Option<&str>, end: Option<&str>) -> Option<String> {
     let start = moment(start?);
     let Some(end) = end.map(moment) else { return Some(start) };
     let (start_day, _) = start.split_once(' ').unwrap_or((&start, ""));

@@ -48,7 +48,9 @@ pub(super) fn concept(concept: &Json) -> Option<String> {
     let codings = concept.list("coding");
     let display = concept.text("text").or_else(|| codings.iter().find_map(|coding| coding.text("display")));
     let own = display.or_else(|| concept.text("display"));
-    own.map(tidy::line).or_else(|| codings.iter().chain([concept]).find_map(code_as_words))
+    let known = || codings.iter().find(|coding| coding.text("system").and_then(system_name).is_some());
+    let coded = || known().into_iter().chain(codings).chain([concept]).find_map(code_as_words);
+    own.map(tidy::line).or_else(coded)
 }
 
 fn code_as_words(coding: &Json) -> Option<String> {

@@ -1,5 +1,7 @@
 //! MedicationRequest, -Statement, -Dispense and -Administration: what, in what standing, how taken.
 
+use std::borrow::Cow;
+
 use crate::domain::{FactKind, Kind, QuarantineReason, Unreadable};
 
 use super::super::json::Json;
@@ -20,13 +22,13 @@ pub(super) fn render(resource: &Resource<'_>) -> Result<Page, Unreadable> {
     let details = time.words.as_ref().map(|words| format!(", {verb}{words}")).unwrap_or_default();
     let forbidden = body.flag("doNotPerform") == Some(true);
     let status = body.text("status").map(tidy::line);
-    let coded = element.map(coded).unwrap_or_default();
+    let coded = element.as_deref().map(coded).unwrap_or_default();
     let mut lines = Lines::default();
     lines.state(
         &format!(
             "{}: {display}{details}{}",
             heading(resource, forbidden, status.as_deref()),
-            element.map(codes).unwrap_or_default()
+            element.as_deref().map(codes).unwrap_or_default()
         ),
         Statement {
             kind: FactKind::Medication,
@@ -55,32 +57,32 @@ pub(super) fn render(resource: &Resource<'_>) -> Result<Page, Unreadable> {
     Ok(Page { kind: Kind::Medication, title: display, lines, effective: time.instant, author: author(resource) })
 }
 
-/// The medication's name, and the concept that codes it; a contained Medication is looked into.
-fn medication<'a>(resource: &Resource<'a>) -> Option<(String, Option<&'a Json>)> {
+/// The medication's name, and the concept that codes it; a Medication contained or sent along is looked into.
+fn medication<'a>(resource: &Resource<'a>) -> Option<(String, Option<Cow<'a, Json>>)> {
     let body = resource.body;
     if let Some(element) = body.get("medicationCodeableConcept")
         && let Some(name) = concept(element)
     {
-        return Some((name, Some(element)));
+        return Some((name, Some(Cow::Borrowed(element))));
     }
     let reference = body.get("medicationReference").or_else(|| body.at("medication.reference"));
     if let Some(reference) = reference.filter(|reference| reference.is_object()) {
-        let contained = resource.contained_at(reference);
-        let element = contained.and_then(|medication| medication.get("code"));
+        let found = resource.looked_up(reference);
+        let element = found.as_deref().and_then(|medication| medication.get("code")).cloned();
         let ingredients = || {
-            let parts = contained?.list("ingredient").iter();
+            let parts = found.as_deref()?.list("ingredient").iter();
             joined(parts.filter_map(|part| concept(part.get("itemCodeableConcept")?)))
         };
-        let name = element.and_then(concept).or_else(|| resource.called(reference)).or_else(ingredients);
+        let name = element.as_ref().and_then(concept).or_else(|| resource.called(reference)).or_else(ingredients);
         if let Some(name) = name {
-            return Some((name, element));
+            return Some((name, element.map(Cow::Owned)));
         }
         if let Some(Target::Record(key)) = reference.text("reference").map(|text| resource.target(text)) {
             return Some((format!("{} (named in that record)", tidy::bounded(&key, 100)), None));
         }
     }
     let element = body.get("medication")?;
-    Some((concept(element)?, Some(element)))
+    Some((concept(element)?, Some(Cow::Borrowed(element))))
 }
 
 fn time(resource: &Resource<'_>) -> (When, &'static str) {

@@ -5,28 +5,46 @@
 
 mod allergy;
 mod appointment;
+mod assessment;
+mod billing;
+mod care;
 mod care_plan;
+mod claim_parts;
+mod claims;
+mod communication;
 mod composition;
 mod condition;
+mod consent;
+mod coverage;
+pub(super) mod definitions;
+mod device;
 mod diagnostic_report;
 mod document_reference;
 pub(super) mod elements;
 mod encounter;
+mod family;
+mod headline;
+mod imaging;
 mod immunization;
+mod inlined;
 pub(super) mod labels;
 mod medication;
-mod names;
+pub(super) mod names;
 mod observation;
 mod other;
 mod patient;
 mod procedure;
+mod questionnaire;
 mod references;
+mod related_person;
+mod scheduling;
+mod work;
 pub(in crate::stages) mod xml;
 mod xml_elements;
 
 use crate::domain::{
-    Document, DocumentStatus, Finding, Kind, Labels, Normalized, Outcome, PatientId, QuarantineReason, RawRecord,
-    Severity, Times, Timestamp, Unreadable,
+    Changes, Document, DocumentStatus, Finding, Kind, Labels, Normalized, Outcome, PatientId, PatientMerge,
+    QuarantineReason, RawRecord, Severity, Times, Timestamp, Unreadable,
 };
 use crate::stages::sections;
 
@@ -47,7 +65,7 @@ struct Page {
 
 pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalized, Unreadable> {
     if record.bytes.is_empty() {
-        return Ok(carries_nothing("empty Bundle entry"));
+        return Ok(Normalized { findings: record.findings.clone(), ..carries_nothing("empty Bundle entry") });
     }
     let text = std::str::from_utf8(&record.bytes)
         .map_err(|error| Unreadable::new(QuarantineReason::InvalidUtf8, format!("byte {}", error.valid_up_to())))?;
@@ -56,6 +74,7 @@ pub(super) fn normalize(record: &RawRecord, namespace: &str) -> Result<Normalize
     read(&body, record, namespace)
 }
 
+/// One resource, already a tree, whatever form it came in.
 fn read(body: &Json, record: &RawRecord, namespace: &str) -> Result<Normalized, Unreadable> {
     if !body.is_object() {
         return Err(Unreadable::new(QuarantineReason::InvalidResource, "not an object"));
@@ -72,9 +91,19 @@ fn read(body: &Json, record: &RawRecord, namespace: &str) -> Result<Normalized, 
         return bundle(body);
     }
     checks::shape(name, body)?;
-    let full_url = record.full_url.as_deref();
-    let resource = Resource { name, body, full_url, links: &record.links, namespace };
-    documents(&resource, treatment, &record.bytes)
+    let resource = Resource {
+        name,
+        body,
+        full_url: record.full_url.as_deref(),
+        links: &record.links,
+        companions: &record.companions,
+        changed_at: record.changed_at,
+        is_closed: record.is_closed,
+        namespace,
+    };
+    let complete = inlined::inlined(&resource);
+    let body = complete.as_ref().unwrap_or(body);
+    documents(&Resource { body, ..resource }, treatment, record)
 }
 
 /// A Bundle is taken apart before it gets here; only one without entries is left whole.
@@ -89,42 +118,82 @@ fn carries_nothing(name: &str) -> Normalized {
     Normalized { outcome: Outcome::CarriesNothing { name: name.to_owned() }, findings: Vec::new() }
 }
 
-fn documents(resource: &Resource<'_>, treatment: Treatment, bytes: &[u8]) -> Result<Normalized, Unreadable> {
+fn documents(resource: &Resource<'_>, treatment: Treatment, record: &RawRecord) -> Result<Normalized, Unreadable> {
     let patient = resource.patient();
-    match treatment {
-        Treatment::Nothing => return Ok(carries_nothing(resource.name)),
-        Treatment::GenericWithPatient(..) if patient.is_none() => return Ok(carries_nothing(resource.name)),
-        _ => {}
+    let mut findings = record.findings.clone();
+    findings.extend(checks::check(resource));
+    let says_nothing = match treatment {
+        Treatment::Nothing => true,
+        Treatment::GenericWithPatient(..) | Treatment::OwnWithPatient => patient.is_none(),
+        Treatment::Own | Treatment::Generic(..) => false,
+    };
+    if says_nothing {
+        return Ok(Normalized { findings, ..carries_nothing(resource.name) });
     }
-    let mut findings = checks::check(resource);
-    let envelope = Envelope::read(resource, patient, bytes, &mut findings);
+    let envelope = Envelope::read(resource, patient, &record.bytes, &mut findings);
     let documents = if resource.name == "DocumentReference" {
         document_reference::documents(resource, &envelope, &mut findings)?
     } else {
         vec![envelope.page(page(resource, treatment, &mut findings)?)]
     };
-    Ok(Normalized { outcome: Outcome::Documents(documents), findings })
+    let merges = merges(resource, &envelope);
+    let outcome = match merges.is_empty() {
+        true => Outcome::Documents(documents),
+        false => Outcome::Changes(Changes { merges, documents, ..Changes::default() }),
+    };
+    Ok(Normalized { outcome, findings })
+}
+
+/// A Patient says that another record of the same person took its place, or that it took another's.
+fn merges(resource: &Resource<'_>, envelope: &Envelope) -> Vec<PatientMerge> {
+    let Some(own) = envelope.patient.as_ref().filter(|_| resource.name == "Patient") else { return Vec::new() };
+    let links = resource.body.list("link").iter().filter_map(|link| {
+        let other = resource.patient_at(link.get("other")?).filter(|other| other != own)?;
+        let (merged, survivor) = match link.text("type")? {
+            "replaced-by" => (own.clone(), other),
+            "replaces" => (other, own.clone()),
+            _ => return None,
+        };
+        Some(PatientMerge { merged, survivor, at: envelope.written })
+    });
+    links.collect()
 }
 
 fn page(resource: &Resource<'_>, treatment: Treatment, findings: &mut Vec<Finding>) -> Result<Page, Unreadable> {
-    match (resource.name, treatment) {
-        (_, Treatment::Generic(kind, fact) | Treatment::GenericWithPatient(kind, fact)) => {
-            Ok(other::render(resource, kind, fact))
-        }
-        ("Patient", _) => Ok(patient::render(resource)),
-        ("Encounter", _) => Ok(encounter::render(resource)),
-        ("CarePlan", _) => Ok(care_plan::render(resource)),
-        ("Appointment", _) => Ok(appointment::render(resource)),
-        ("Condition", _) => condition::render(resource),
-        ("AllergyIntolerance", _) => allergy::render(resource),
-        ("Observation", _) => observation::render(resource),
-        ("Procedure", _) => procedure::render(resource),
-        ("Immunization", _) => immunization::render(resource),
-        ("Composition", _) => Ok(composition::render(resource)),
-        ("DiagnosticReport", _) => diagnostic_report::render(resource, findings),
-        (name, _) if name.starts_with("Medication") => medication::render(resource),
-        _ => Ok(other::render(resource, Kind::Other, None)),
+    if let Treatment::Generic(kind, fact) | Treatment::GenericWithPatient(kind, fact) = treatment {
+        return Ok(other::render(resource, kind, fact));
     }
+    Ok(match resource.name {
+        "Condition" => condition::render(resource)?,
+        "AllergyIntolerance" => allergy::render(resource)?,
+        "Observation" => observation::render(resource)?,
+        "Procedure" => procedure::render(resource)?,
+        "Immunization" => immunization::render(resource)?,
+        "DiagnosticReport" => diagnostic_report::render(resource, findings)?,
+        name if name.starts_with("Medication") => medication::render(resource)?,
+        "Patient" => patient::render(resource),
+        "RelatedPerson" => related_person::render(resource),
+        "Encounter" => encounter::render(resource),
+        "CarePlan" => care_plan::render(resource),
+        "CareTeam" | "Goal" | "EpisodeOfCare" => care::render(resource),
+        "Appointment" => appointment::render(resource),
+        "AppointmentResponse" | "Schedule" | "Slot" => scheduling::render(resource),
+        "Communication" | "CommunicationRequest" => communication::render(resource),
+        "Composition" => composition::render(resource),
+        "Claim" | "ClaimResponse" | "ExplanationOfBenefit" => claims::render(resource),
+        "Coverage" | "CoverageEligibilityRequest" | "CoverageEligibilityResponse" => coverage::render(resource),
+        "Account" | "ChargeItem" | "Invoice" | "PaymentNotice" => billing::render(resource),
+        "Task" | "ServiceRequest" | "ReferralRequest" | "NutritionOrder" => work::render(resource),
+        "FamilyMemberHistory" => family::render(resource),
+        "QuestionnaireResponse" => questionnaire::render(resource),
+        "Consent" => consent::render(resource),
+        "Device" | "DeviceUseStatement" => device::render(resource),
+        "ImagingStudy" | "Specimen" => imaging::render(resource),
+        "AdverseEvent" | "ClinicalImpression" | "DetectedIssue" | "Flag" | "RiskAssessment" => {
+            assessment::render(resource)
+        }
+        _ => other::render(resource, Kind::Other, None),
+    })
 }
 
 /// What every document of a resource has in common.
@@ -154,14 +223,25 @@ struct Content {
 }
 
 /// Where a resource says when it was written, if `meta.lastUpdated` doesn't.
-const WRITTEN: [&str; 9] =
-    ["issued", "recorded", "recordedDate", "authoredOn", "dateAsserted", "date", "created", "authored", "sent"];
+const WRITTEN: [&str; 10] = [
+    "lastModified",
+    "issued",
+    "recorded",
+    "recordedDate",
+    "authoredOn",
+    "dateAsserted",
+    "date",
+    "created",
+    "authored",
+    "sent",
+];
 
 impl Envelope {
     fn read(resource: &Resource<'_>, patient: Option<PatientId>, bytes: &[u8], findings: &mut Vec<Finding>) -> Self {
         let body = resource.body;
         let meta = |name: &str| body.get("meta").and_then(|meta| meta.scalar(name));
-        let moments = meta("lastUpdated").into_iter().chain(WRITTEN.iter().filter_map(|name| body.text(name)));
+        let stated = WRITTEN.iter().filter_map(|name| body.text(name));
+        let updated = meta("lastUpdated").and_then(Timestamp::parse).or(resource.changed_at);
         Self {
             key: key(resource, bytes, findings),
             version: meta("versionId").map(str::to_owned),
@@ -170,7 +250,7 @@ impl Envelope {
             encounter: resource.encounter(),
             labels: labels::labels(body),
             status: status(body),
-            written: moments.filter_map(Timestamp::parse).next(),
+            written: updated.or_else(|| stated.filter_map(Timestamp::parse).next()),
         }
     }
 
@@ -258,4 +338,28 @@ fn subject_matter(resource: &Resource<'_>, element: &str) -> Result<String, Unre
 fn narrative(body: &Json) -> Option<String> {
     let text = html::to_text(body.at("text.div")?.as_text()?);
     text.lines().map(|line| tidy::bounded(line, 300)).find(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    static NO_LINKS: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    static NO_COMPANIONS: std::collections::BTreeMap<String, Arc<[u8]>> = std::collections::BTreeMap::new();
+
+    /// A resource outside of any Bundle.
+    pub fn alone<'a>(name: &'a str, body: &'a Json) -> Resource<'a> {
+        Resource {
+            name,
+            body,
+            full_url: None,
+            links: &NO_LINKS,
+            companions: &NO_COMPANIONS,
+            changed_at: None,
+            is_closed: false,
+            namespace: "main",
+        }
+    }
 }

@@ -4,9 +4,11 @@ use crate::domain::{FactKind, Kind};
 
 /// How records of a type are read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Treatment {
+pub(in crate::stages::normalize) enum Treatment {
     /// Has a renderer of its own.
     Own,
+    /// As `Own` when it names a patient, else it carries nothing.
+    OwnWithPatient,
     /// Read by the generic renderer as this kind.
     Generic(Kind, Option<FactKind>),
     /// As `Generic` when it names a patient, else it carries nothing.
@@ -16,86 +18,90 @@ pub(super) enum Treatment {
 }
 
 /// Types with a renderer of their own.
-const OWN: [&str; 16] = [
+const OWN: [&str; 49] = [
+    "Account",
+    "AdverseEvent",
     "AllergyIntolerance",
     "Appointment",
+    "AppointmentResponse",
     "CarePlan",
-    "Composition",
-    "Condition",
-    "DiagnosticReport",
-    "DocumentReference",
-    "Encounter",
-    "Immunization",
-    "MedicationRequest",
-    "MedicationStatement",
-    "MedicationAdministration",
-    "MedicationDispense",
-    "Observation",
-    "Patient",
-    "Procedure",
-];
-
-const CONTACTS: [&str; 2] = ["Communication", "CommunicationRequest"];
-
-const CLAIMS: [&str; 11] = [
-    "Account",
+    "CareTeam",
     "ChargeItem",
     "Claim",
     "ClaimResponse",
+    "ClinicalImpression",
+    "Communication",
+    "CommunicationRequest",
+    "Composition",
+    "Condition",
+    "Consent",
     "Coverage",
     "CoverageEligibilityRequest",
     "CoverageEligibilityResponse",
-    "EnrollmentRequest",
-    "EnrollmentResponse",
-    "ExplanationOfBenefit",
-    "Invoice",
-];
-
-const CLINICAL: [&str; 26] = [
-    "AdverseEvent",
-    "BodyStructure",
-    "CareTeam",
-    "ClinicalImpression",
-    "Consent",
-    "Contract",
     "DetectedIssue",
-    "DeviceRequest",
     "DeviceUseStatement",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
     "EpisodeOfCare",
+    "ExplanationOfBenefit",
     "FamilyMemberHistory",
     "Flag",
     "Goal",
-    "GuidanceResponse",
     "ImagingStudy",
+    "Immunization",
+    "Invoice",
+    "MedicationAdministration",
+    "MedicationDispense",
+    "MedicationRequest",
+    "MedicationStatement",
+    "NutritionOrder",
+    "Observation",
+    "Patient",
+    "PaymentNotice",
+    "Procedure",
+    "QuestionnaireResponse",
+    // STU3's name for a service request that refers; some senders never changed it.
+    "ReferralRequest",
+    "RiskAssessment",
+    "Schedule",
+    "ServiceRequest",
+    "Slot",
+    "Specimen",
+    "Task",
+];
+
+/// With a renderer of their own, and nothing to say unless they name a patient.
+const OWN_WITH_PATIENT: [&str; 2] = ["Device", "RelatedPerson"];
+
+const CLAIMS: [&str; 2] = ["EnrollmentRequest", "EnrollmentResponse"];
+
+const CLINICAL: [&str; 10] = [
+    "BodyStructure",
+    "Contract",
+    "DeviceRequest",
+    "GuidanceResponse",
     "ImmunizationEvaluation",
     "ImmunizationRecommendation",
     "Media",
     "MolecularSequence",
-    "NutritionOrder",
-    "QuestionnaireResponse",
     "RequestGroup",
-    "RiskAssessment",
-    "ServiceRequest",
-    "Specimen",
     "VisionPrescription",
 ];
 
-const CLINICAL_WITH_PATIENT: [&str; 12] = [
-    "AppointmentResponse",
+const CLINICAL_WITH_PATIENT: [&str; 9] = [
     "Basic",
     "BiologicallyDerivedProduct",
-    "Device",
     "DocumentManifest",
     "Group",
     "List",
     "MeasureReport",
-    "RelatedPerson",
     "ResearchSubject",
     "SupplyDelivery",
     "SupplyRequest",
 ];
 
-const NOTHING: [&str; 78] = [
+const NOTHING: [&str; 76] = [
     "ActivityDefinition",
     "AuditEvent",
     "Binary",
@@ -143,7 +149,6 @@ const NOTHING: [&str; 78] = [
     "Organization",
     "OrganizationAffiliation",
     "Parameters",
-    "PaymentNotice",
     "PaymentReconciliation",
     "Person",
     "PlanDefinition",
@@ -155,13 +160,13 @@ const NOTHING: [&str; 78] = [
     "ResearchElementDefinition",
     "ResearchStudy",
     "RiskEvidenceSynthesis",
-    "Schedule",
     "SearchParameter",
-    "Slot",
     "SpecimenDefinition",
     "StructureDefinition",
     "StructureMap",
     "Subscription",
+    // R5's, which R4 servers send too when they notify.
+    "SubscriptionStatus",
     "Substance",
     "SubstanceNucleicAcid",
     "SubstancePolymer",
@@ -177,14 +182,13 @@ const NOTHING: [&str; 78] = [
 ];
 
 /// `None` for a name that FHIR R4 doesn't have.
-pub(super) fn treatment(name: &str) -> Option<Treatment> {
-    let lists: [(&[&str], Treatment); 7] = [
+pub(in crate::stages::normalize) fn treatment(name: &str) -> Option<Treatment> {
+    let lists: [(&[&str], Treatment); 6] = [
         (&OWN, Treatment::Own),
-        (&CONTACTS, Treatment::Generic(Kind::Contact, Some(FactKind::Contact))),
-        (&CLAIMS, Treatment::Generic(Kind::Claim, Some(FactKind::Claim))),
+        (&OWN_WITH_PATIENT, Treatment::OwnWithPatient),
+        (&CLAIMS, Treatment::Generic(Kind::Coverage, Some(FactKind::Coverage))),
         (&CLINICAL, Treatment::Generic(Kind::Other, None)),
         (&CLINICAL_WITH_PATIENT, Treatment::GenericWithPatient(Kind::Other, None)),
-        (&["Task"], Treatment::Generic(Kind::Task, None)),
         (&NOTHING, Treatment::Nothing),
     ];
     lists.into_iter().find(|(names, _)| names.contains(&name)).map(|(_, treatment)| treatment)
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn each_type_has_one_treatment() {
-        let all = [OWN.as_slice(), &CONTACTS, &CLAIMS, &CLINICAL, &CLINICAL_WITH_PATIENT, &["Task"], &NOTHING].concat();
+        let all = [OWN.as_slice(), &OWN_WITH_PATIENT, &CLAIMS, &CLINICAL, &CLINICAL_WITH_PATIENT, &NOTHING].concat();
         let mut unique = all.clone();
         unique.sort_unstable();
         unique.dedup();

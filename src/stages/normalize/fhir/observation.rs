@@ -109,14 +109,11 @@ fn reference(element: &Json) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn text(body: &str) -> String {
         let body = Json::parse(body).unwrap();
-        let links = BTreeMap::new();
-        let resource = Resource { name: "Observation", body: &body, full_url: None, links: &links, namespace: "main" };
+        let resource = super::super::tests::alone("Observation", &body);
         render(&resource).unwrap().lines.into_parts().0
     }
 

@@ -249,7 +249,7 @@ fn called(resource: &Resource<'_>, name: &str) -> Option<String> {
 }
 
 /// Any element by its shape: text, concept, reference, quantity, amount, period, or a list of them.
-fn words(resource: &Resource<'_>, element: &Json) -> Option<String> {
+pub(super) fn words(resource: &Resource<'_>, element: &Json) -> Option<String> {
     match element {
         Json::Null => None,
         Json::Bool(yes) => Some(if *yes { "yes" } else { "no" }.to_owned()),

@@ -28,7 +28,7 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
     for contact in body.list("telecom") {
         telecom(&mut lines, contact);
     }
-    for identifier in body.list("identifier") {
+    for identifier in body.list("identifier").iter().filter(|identifier| !is_social_security(identifier)) {
         demographic(&mut lines, &identifier_label(identifier), identifier.text("value").map(tidy::line));
     }
     for contact in body.list("contact") {
@@ -49,6 +49,14 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
         effective: None,
         author: None,
     }
+}
+
+/// Social security numbers stay out of every text.
+pub(super) fn is_social_security(identifier: &Json) -> bool {
+    const REGISTERS: [&str; 2] = ["http://hl7.org/fhir/sid/us-ssn", "urn:oid:2.16.840.1.113883.4.1"];
+    let codings = identifier.get("type").map(|sort| sort.list("coding")).unwrap_or_default();
+    identifier.text("system").is_some_and(|system| REGISTERS.contains(&system))
+        || codings.iter().any(|coding| matches!(coding.text("code"), Some("SS" | "SB")))
 }
 
 fn demographic(lines: &mut Lines, label: &str, value: Option<String>) {

@@ -1,19 +1,28 @@
 //! Follows references: to records by key, to contained resources, to the patient and the encounter.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::domain::PatientId;
+use crate::domain::{PatientId, Timestamp};
 
 use super::super::json::Json;
 use super::super::tidy;
 use super::{elements, names};
 
 /// One FHIR resource with all that its references need.
+#[derive(Clone, Copy)]
 pub(in crate::stages) struct Resource<'a> {
     pub name: &'a str,
     pub body: &'a Json,
     pub full_url: Option<&'a str>,
     pub links: &'a BTreeMap<String, String>,
+    /// Other entries of the same Bundle, by `Type/id`.
+    pub companions: &'a BTreeMap<String, Arc<[u8]>>,
+    /// When the Bundle says that it was last changed.
+    pub changed_at: Option<Timestamp>,
+    /// Whether all that it refers to should be in the same Bundle: a document.
+    pub is_closed: bool,
     /// The source's patient namespace.
     pub namespace: &'a str,
 }
@@ -47,6 +56,11 @@ impl<'a> Resource<'a> {
         record_key(bare).map_or(Target::Elsewhere, Target::Record)
     }
 
+    /// Whether the same Bundle holds that record.
+    pub fn is_beside(&self, key: &str) -> bool {
+        self.links.contains_key(key)
+    }
+
     fn contained(&self, local: &str) -> Option<&'a Json> {
         if local.is_empty() {
             return Some(self.body);
@@ -57,15 +71,34 @@ impl<'a> Resource<'a> {
             .find(|resource| resource.text("id").is_some_and(|id| id == local || id.strip_prefix('#') == Some(local)))
     }
 
-    /// What a Reference is called: its display, else the contained resource's own name.
+    /// What a Reference is called: its display, else the own name of what it leads to.
     pub fn called(&self, reference: &Json) -> Option<String> {
         if let Some(display) = reference.text("display") {
             return Some(tidy::line(display));
         }
+        let found = self.looked_up(reference)?;
+        let person = || self.called_once(found.get("practitioner")?);
+        own_name(&found).or_else(person)
+    }
+
+    /// As `called`, but a name that itself only refers on is nobody's.
+    fn called_once(&self, reference: &Json) -> Option<String> {
+        let display = reference.text("display").map(tidy::line);
+        display.or_else(|| own_name(self.looked_up(reference)?.as_ref()))
+    }
+
+    /// The resource that a Reference leads to, contained or in the same Bundle.
+    pub fn looked_up(&self, reference: &Json) -> Option<Cow<'a, Json>> {
         match self.target(reference.text("reference")?) {
-            Target::Contained(resource) => own_name(resource),
-            _ => None,
+            Target::Contained(resource) => Some(Cow::Borrowed(resource)),
+            Target::Record(key) => self.companion(&key).map(Cow::Owned),
+            Target::Elsewhere | Target::Missing => None,
         }
+    }
+
+    pub(super) fn companion(&self, key: &str) -> Option<Json> {
+        let bytes = self.companions.get(key)?;
+        Json::parse(std::str::from_utf8(bytes).ok()?).ok()
     }
 
     pub fn all_called(&self, references: &[Json]) -> Option<String> {
@@ -112,7 +145,8 @@ impl<'a> Resource<'a> {
         Vec::new()
     }
 
-    fn patient_at(&self, reference: &Json) -> Option<PatientId> {
+    /// The patient that a Reference leads to.
+    pub fn patient_at(&self, reference: &Json) -> Option<PatientId> {
         let local = match reference.text("reference").map(|text| self.target(text)) {
             Some(Target::Record(key)) => key.strip_prefix("Patient/")?.to_owned(),
             Some(Target::Contained(patient)) if patient.text("resourceType") == Some("Patient") => {
@@ -168,11 +202,9 @@ fn logical_id(identifier: &Json) -> Option<String> {
 
 /// What a contained resource calls itself.
 fn own_name(resource: &Json) -> Option<String> {
-    resource
-        .get("code")
-        .or_else(|| resource.get("type"))
-        .and_then(elements::concept)
-        .or_else(|| elements::best_name(resource.list("name")).and_then(elements::human_name))
+    elements::best_name(resource.list("name"))
+        .and_then(elements::human_name)
+        .or_else(|| resource.get("code").or_else(|| resource.get("type")).and_then(elements::concept))
         .or_else(|| resource.text("title").map(tidy::line))
 }
 
@@ -181,7 +213,7 @@ mod tests {
     use super::*;
 
     fn resource<'a>(name: &'a str, body: &'a Json, links: &'a BTreeMap<String, String>) -> Resource<'a> {
-        Resource { name, body, full_url: None, links, namespace: "main" }
+        Resource { links, ..super::super::tests::alone(name, body) }
     }
 
     fn patient_of(body: &str, links: &[(&str, &str)]) -> Option<String> {

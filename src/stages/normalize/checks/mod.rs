@@ -1,6 +1,13 @@
 //! Quality checks on a resource that can be read: findings carry an element's path, never its value.
 
-use crate::domain::{Finding, QuarantineReason, Severity, Timestamp, Unreadable};
+pub(in crate::stages) mod bundle;
+mod narrative;
+mod structure;
+mod values;
+
+use std::collections::HashSet;
+
+use crate::domain::{Finding, QuarantineReason, Severity, Unreadable};
 
 use super::codes;
 use super::fhir::elements::system_name;
@@ -9,68 +16,6 @@ use super::json::Json;
 
 /// Past this, a record's findings say nothing new.
 const MAX_FINDINGS: usize = 100;
-
-/// Elements that R4 requires, where a reader would miss them.
-const REQUIRED: [(&str, &[&str]); 23] = [
-    ("AllergyIntolerance", &["patient"]),
-    ("Appointment", &["status", "participant"]),
-    ("CarePlan", &["status", "intent", "subject"]),
-    ("Claim", &["status", "patient", "use"]),
-    ("Communication", &["status"]),
-    ("Composition", &["status", "type", "date", "title"]),
-    ("Condition", &["subject"]),
-    ("Coverage", &["status", "beneficiary"]),
-    ("DiagnosticReport", &["status", "code"]),
-    ("DocumentReference", &["status", "content"]),
-    ("Encounter", &["status", "class"]),
-    ("ExplanationOfBenefit", &["status", "patient", "outcome"]),
-    ("FamilyMemberHistory", &["status", "patient", "relationship"]),
-    ("Flag", &["status", "code", "subject"]),
-    ("Goal", &["lifecycleStatus", "description", "subject"]),
-    ("Immunization", &["status", "vaccineCode", "patient", "occurrenceDateTime|occurrenceString"]),
-    ("MedicationAdministration", &["status", "subject", "effectiveDateTime|effectivePeriod"]),
-    ("MedicationDispense", &["status"]),
-    ("MedicationRequest", &["status", "intent", "subject"]),
-    ("MedicationStatement", &["status", "subject"]),
-    ("Observation", &["status", "code"]),
-    ("Procedure", &["status", "subject"]),
-    ("ServiceRequest", &["status", "intent", "subject"]),
-];
-
-/// Elements of type date, dateTime or instant.
-const DATES: [&str; 31] = [
-    "abatementDateTime",
-    "assertedDate",
-    "authored",
-    "authoredOn",
-    "birthDate",
-    "created",
-    "dateAsserted",
-    "dateTime",
-    "deceasedDateTime",
-    "effectiveDateTime",
-    "effectiveInstant",
-    "end",
-    "expirationDate",
-    "issued",
-    "lastOccurrence",
-    "lastUpdated",
-    "occurrenceDateTime",
-    "onsetDateTime",
-    "performedDateTime",
-    "received",
-    "recorded",
-    "recordedDate",
-    "sent",
-    "servicedDate",
-    "start",
-    "startDate",
-    "started",
-    "statusDate",
-    "valueDate",
-    "valueDateTime",
-    "whenHandedOver",
-];
 
 /// What each essential must be, wherever it is given.
 const SHAPES: [(&str, Shape); 12] = [
@@ -140,10 +85,9 @@ pub(super) fn shape(name: &str, body: &Json) -> Result<(), Unreadable> {
 
 /// Every check, in the order of the elements.
 pub(super) fn check(resource: &Resource<'_>) -> Vec<Finding> {
-    let mut checker = Checker { resource, findings: Vec::new() };
-    checker.required();
+    let mut checker = Checker::new(resource);
     checker.people_and_medication();
-    checker.walk(resource.body, &mut resource.name.to_owned());
+    checker.resource(resource.name, resource.body, &mut resource.name.to_owned(), 0);
     let mut findings = checker.findings;
     findings.truncate(MAX_FINDINGS);
     findings
@@ -152,24 +96,22 @@ pub(super) fn check(resource: &Resource<'_>) -> Vec<Finding> {
 struct Checker<'a, 'b> {
     resource: &'b Resource<'a>,
     findings: Vec<Finding>,
+    element_ids: HashSet<String>,
 }
 
-impl Checker<'_, '_> {
+impl<'a, 'b> Checker<'a, 'b> {
+    fn new(resource: &'b Resource<'a>) -> Self {
+        Self { resource, findings: Vec::new(), element_ids: HashSet::new() }
+    }
+
     fn add(&mut self, rule: &str, severity: Severity, path: String) {
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(Finding { rule: rule.to_owned(), severity, path });
         }
     }
 
-    fn required(&mut self) {
-        let resource = self.resource;
-        let Some((_, elements)) = REQUIRED.iter().find(|(name, _)| *name == resource.name) else { return };
-        for element in *elements {
-            if !element.split('|').any(|choice| is_filled(resource.body.get(choice))) {
-                let first = element.split('|').next().unwrap_or(element);
-                self.add("required_field", Severity::Error, format!("{}.{first}", resource.name));
-            }
-        }
+    fn is_full(&self) -> bool {
+        self.findings.len() >= MAX_FINDINGS
     }
 
     /// About several patients it is kept under none; a medication of another record can't be named here.
@@ -188,41 +130,19 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn walk(&mut self, node: &Json, path: &mut String) {
-        self.coding(node, path);
-        for (name, value) in node.members() {
-            let length = path.len();
-            path.push('.');
-            path.push_str(if is_element_name(name) { name } else { "?" });
-            self.element(name, value, path);
-            match value {
-                Json::List(items) => self.walk_items(items, path),
-                Json::Object(_) => self.walk(value, path),
+    /// What an element's text says by itself, wherever it stands.
+    fn told(&mut self, name: &str, text: &str, path: &str) {
+        if name == "reference" {
+            match self.resource.target(text.trim()) {
+                Target::Missing if text.starts_with('#') => {
+                    self.add("unresolved_reference", Severity::Error, path.to_owned());
+                }
+                Target::Missing => self.add("unresolved_reference", Severity::Warning, path.to_owned()),
+                Target::Record(key) if self.resource.is_closed && !self.resource.is_beside(&key) => {
+                    self.add("unresolved_reference", Severity::Error, path.to_owned());
+                }
                 _ => {}
             }
-            path.truncate(length);
-        }
-    }
-
-    fn walk_items(&mut self, items: &[Json], path: &mut String) {
-        for (position, item) in items.iter().enumerate() {
-            let length = path.len();
-            path.push_str(&format!("[{position}]"));
-            match item {
-                Json::List(inner) => self.walk_items(inner, path),
-                _ => self.walk(item, path),
-            }
-            path.truncate(length);
-        }
-    }
-
-    fn element(&mut self, name: &str, value: &Json, path: &str) {
-        let Json::Text(text) = value else { return };
-        if DATES.contains(&name) && !is_date(text) {
-            self.add("invalid_date", Severity::Error, path.to_owned());
-        }
-        if name == "reference" && self.resource.target(text.trim()) == Target::Missing {
-            self.add("unresolved_reference", Severity::Warning, path.to_owned());
         }
         if name == "code" && path.contains(".meta.tag") && text == "SUBSETTED" {
             self.add("subsetted", Severity::Warning, path.to_owned());
@@ -238,15 +158,6 @@ impl Checker<'_, '_> {
     }
 }
 
-fn is_filled(value: Option<&Json>) -> bool {
-    match value {
-        Some(Json::List(items)) => !items.is_empty(),
-        Some(Json::Text(text)) => !text.trim().is_empty(),
-        Some(_) => true,
-        None => false,
-    }
-}
-
 /// FHIR's own names only, so that no sender's text gets into a path.
 fn is_element_name(name: &str) -> bool {
     let bare = name.strip_prefix('_').unwrap_or(name);
@@ -254,13 +165,6 @@ fn is_element_name(name: &str) -> bool {
         || (bare.len() <= 48
             && bare.starts_with(|c: char| c.is_ascii_lowercase())
             && bare.bytes().all(|b| b.is_ascii_alphanumeric()))
-}
-
-/// FHIR's date, dateTime and instant: a time of day needs an offset, but a missing one can be lived with.
-fn is_date(text: &str) -> bool {
-    let shaped = text.bytes().take(4).filter(u8::is_ascii_digit).count() == 4
-        && text.as_bytes().get(10).is_none_or(|b| *b == b'T');
-    shaped && Timestamp::parse(text).is_some()
 }
 
 #[cfg(test)]
@@ -272,7 +176,7 @@ mod tests {
     fn findings(name: &str, body: &str) -> Vec<(String, String)> {
         let body = Json::parse(body).unwrap();
         let links = BTreeMap::from([("urn:uuid:known".to_owned(), "Patient/1".to_owned())]);
-        let resource = Resource { name, body: &body, full_url: None, links: &links, namespace: "main" };
+        let resource = Resource { links: &links, ..crate::stages::normalize::fhir::tests::alone(name, &body) };
         check(&resource).into_iter().map(|finding| (finding.rule, finding.path)).collect()
     }
 
@@ -309,7 +213,8 @@ mod tests {
 
     #[test]
     fn a_senders_own_member_names_stay_out_of_paths() {
-        let found = findings("Patient", r#"{"Ada Rivers":{"birthDate":"x"}}"#);
-        assert_eq!(found, [("invalid_date".to_owned(), "Patient.?.birthDate".to_owned())]);
+        let found = findings("Patient", r##"{"Ada Rivers":{"reference":"#x"}}"##);
+        let found = found.iter().map(|(rule, path)| (rule.as_str(), path.as_str())).collect::<Vec<_>>();
+        assert_eq!(found, [("unknown_element", "Patient.?"), ("unresolved_reference", "Patient.?.reference")]);
     }
 }
