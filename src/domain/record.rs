@@ -33,18 +33,16 @@ impl fmt::Debug for Delivery {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum RecordAction {
+    #[default]
     Put,
     /// The source says that `key` is gone (a Bundle entry with method DELETE): `Observation/123`.
-    Delete {
-        key: String,
-        at: Option<Timestamp>,
-    },
+    Delete { key: String, at: Option<Timestamp> },
 }
 
 /// One record of a delivery: a resource, a note, a row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RawRecord {
     /// 0-based position in its delivery, stable however often it is split.
     pub ordinal: u32,

@@ -315,13 +315,7 @@ proptest! {
 }
 
 fn outcome(xml: &str) -> Result<Vec<Document>, Unreadable> {
-    let record = RawRecord {
-        ordinal: 0,
-        bytes: xml.as_bytes().to_vec(),
-        action: crate::domain::RecordAction::Put,
-        full_url: None,
-        links: std::sync::Arc::default(),
-    };
+    let record = RawRecord { bytes: xml.as_bytes().to_vec(), ..RawRecord::default() };
     super::super::xml_document::normalize(&record, Format::Cda, "main").map(|normalized| match normalized.outcome {
         Outcome::Documents(documents) => documents,
         other => panic!("{other:?}"),

@@ -20,7 +20,8 @@ pub(super) fn read(body: Element<'_>, page: &mut Page, findings: &mut Vec<Findin
         if text.attribute("compression").is_some() {
             return Err(refused("compressed"));
         }
-        let readable = attachments::read_base64(media_type, &content).map_err(|why| refused(&why))?;
+        let readable = attachments::read_base64(media_type, &content)
+            .map_err(|hindrance| Unreadable::new(hindrance.reason, format!("nonXMLBody: {}", hindrance.words)))?;
         if readable.guessed_charset {
             findings.push(Finding {
                 rule: "attachment_charset".to_owned(),

@@ -2,11 +2,12 @@
 
 use crate::domain::{FactKind, Kind};
 
+use super::super::attachments;
 use super::super::lines::Lines;
 use super::super::tidy;
 use super::elements::{concept, concepts, when};
 use super::headline::Headline;
-use super::{Page, Resource, attachments, notes};
+use super::{Page, Resource, notes};
 
 pub(super) fn render(resource: &Resource<'_>) -> Page {
     let body = resource.body;
@@ -54,7 +55,7 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
                 "Attachment",
                 attachment.text("title").or_else(|| attachment.text("contentType")).map(tidy::line),
             );
-            if let Ok(readable) = attachments::read(attachment) {
+            if let Ok(readable) = attachments::read_json(attachment) {
                 lines.block(&readable.text);
             }
         }

@@ -2,11 +2,12 @@
 
 use crate::domain::Kind;
 
+use super::super::attachments;
 use super::super::json::Json;
 use super::super::lines::Lines;
 use super::super::tidy;
 use super::elements::{concept, concepts, joined, period, when};
-use super::{Page, Resource, attachments, status_words};
+use super::{Page, Resource, status_words};
 
 /// Provisions within provisions, as deep as any real consent goes.
 const MAX_DEPTH: usize = 6;
@@ -38,7 +39,7 @@ pub(super) fn render(resource: &Resource<'_>) -> Page {
     }
     if let Some(source) = body.get("sourceAttachment") {
         lines.labelled("Document", source.text("title").map(tidy::line));
-        if let Ok(readable) = attachments::read(source) {
+        if let Ok(readable) = attachments::read_json(source) {
             lines.block(&readable.text);
         }
     }

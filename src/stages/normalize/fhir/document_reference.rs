@@ -98,7 +98,7 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
-    use crate::domain::{Document, Outcome, QuarantineReason, RawRecord, RecordAction, Unreadable};
+    use crate::domain::{Document, Outcome, QuarantineReason, RawRecord, Unreadable};
     use crate::stages::normalize::pdf::writer::PdfWriter;
 
     fn documents(attachments: &[(&str, &[u8])]) -> Result<Vec<Document>, Unreadable> {
@@ -113,13 +113,7 @@ mod tests {
             r#"{{"resourceType":"DocumentReference","id":"1","status":"current","content":[{}]}}"#,
             content.join(",")
         );
-        let record = RawRecord {
-            ordinal: 0,
-            bytes: json.into_bytes(),
-            action: RecordAction::Put,
-            full_url: None,
-            links: std::sync::Arc::default(),
-        };
+        let record = RawRecord { bytes: json.into_bytes(), ..RawRecord::default() };
         match super::super::normalize(&record, "main")?.outcome {
             Outcome::Documents(documents) => Ok(documents),
             other => panic!("{other:?}"),
