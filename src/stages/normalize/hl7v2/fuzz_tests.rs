@@ -136,7 +136,7 @@ fn large_messages_take_no_more_than_their_share_of_time() {
         "no segment\r",
         "BHS|\rMSH|^~\\&|\r",
     ] {
-        let text = format!("{header}{}", part.repeat(400_000 / part.len()));
+        let text = format!("{header}{}", part.repeat(100_000 / part.len()));
         let start = Instant::now();
         assert!(!read(text.as_bytes()).is_empty());
         eprintln!("{part:?} {:?}", start.elapsed());

@@ -444,3 +444,36 @@ fn social_security_numbers_stay_out() {
     let text = &changes.documents[0].text;
     assert!(!text.contains("6789") && text.contains("Medical record number: 7"), "{text}");
 }
+
+#[test]
+fn every_golden_case_is_read_as_it_is_meant() {
+    let Some(folder) = golden() else { return };
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.extension().is_some_and(|extension| extension == "hl7"));
+    cases.sort();
+    assert!(cases.len() >= 18, "{}", cases.len());
+    for case in cases {
+        let mut text = String::new();
+        for record in read(&std::fs::read(&case).unwrap()) {
+            match record {
+                Ok((Outcome::Changes(changes), findings)) => {
+                    let _ = writeln!(text, "merges {:?}\nremovals {:?}", changes.merges, changes.removals);
+                    changes.documents.iter().for_each(|document| {
+                        well_formed(document);
+                        text.push_str(&shown(document));
+                    });
+                    let _ = writeln!(text, "findings {findings:?}");
+                }
+                other => {
+                    let _ = writeln!(text, "{other:?}");
+                }
+            }
+        }
+        println!("#### {}\n{text}", case.file_name().unwrap().display());
+    }
+}
+
+fn golden() -> Option<PathBuf> {
+    let folder = Path::new(file!()).ancestors().nth(5)?.join("tests/golden/normalize");
+    folder.is_dir().then_some(folder)
+}
