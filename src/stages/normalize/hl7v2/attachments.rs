@@ -72,7 +72,7 @@ fn content(kind: &str, bytes: &[u8]) -> Attachment {
     if is_picture || begins(b"\x89PNG") || begins(b"\xff\xd8\xff") || begins(b"GIF8") {
         return file("picture");
     }
-    let is_binary = start.iter().any(|b| *b == 0);
+    let is_binary = start.contains(&0);
     if !is_binary && (says(&["text", "plain", "txt", " ft ", " tx "]) || std::str::from_utf8(bytes).is_ok()) {
         return readable(decoded()).unwrap_or_else(|| file("text"));
     }

@@ -143,8 +143,10 @@ fn details(subject: &Subject<'_>, visit: &Segment<'_>, event: Option<&str>, draf
     lines.labelled("Type of admission", admission_type(visit.field(4)));
     lines.labelled("Hospital service", words(visit.field(10)).map(service));
     lines.labelled("Patient type", words(visit.field(18)));
-    lines.labelled("Disposition", words(visit.field(36)));
-    lines.labelled("Discharged to", words(visit.field(37)));
+    if subject.header.trigger != "A13" {
+        lines.labelled("Disposition", words(visit.field(36)));
+        lines.labelled("Discharged to", words(visit.field(37)));
+    }
     for accident in subject.every("ACC") {
         let code = Concept::read(accident.field(2)).map(|concept| concept.words);
         let when = subject.header.moment(accident.field(1)).map(|when| when.words());

@@ -8,7 +8,8 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::domain::Outcome;
 
 use super::acknowledgement::{Code, acknowledge, conditions, control_id};
-use super::tests::{messages, read, well_formed};
+use super::data_tests::messages;
+use super::tests::{read, well_formed};
 
 const OWN: &str = "MSH|^~\\&|ADM|NORTH|ANA|NORTH|20240501100000+0000||ORU^R01|M1|P|2.5.1||||||8859/1\rPID|1||7^^^N^MR||Fox^Ada||1970|F\r\
     PV1|1|I|ICU^1||||9^Chu^Mei||||||||||||V1\rORC|RE|P1|F1\rOBR|1|P1|F1|K^Panel^LN|||2024\rOBX|1|ED|A^B||^TEXT^^Base64^SGk=\r\
@@ -136,10 +137,9 @@ fn large_messages_take_no_more_than_their_share_of_time() {
         "no segment\r",
         "BHS|\rMSH|^~\\&|\r",
     ] {
-        let text = format!("{header}{}", part.repeat(400_000 / part.len()));
+        let text = format!("{header}{}", part.repeat(100_000 / part.len()));
         let start = Instant::now();
         assert!(!read(text.as_bytes()).is_empty());
-        eprintln!("{part:?} {:?}", start.elapsed());
         assert!(start.elapsed() < Duration::from_secs(20), "{part:?} took {:?}", start.elapsed());
     }
 }

@@ -73,7 +73,7 @@ impl Header {
 
     /// The time of a part of the message, which can't have been written after the message itself.
     pub fn version(&self, own: Option<Timestamp>) -> Option<Timestamp> {
-        trusted(own, self.sent).or(self.at)
+        own.and_then(|own| trusted(Some(own), self.sent)).or(self.at)
     }
 }
 
@@ -136,6 +136,7 @@ mod tests {
     fn the_event_s_time_orders_unless_it_lies_after_the_message() {
         let early = header("MSH|^~\\&|||||20240501100000||ADT^A08|1\rEVN||20240430090000");
         assert_eq!(early.at.unwrap().to_string(), "2024-04-30T09:00:00Z");
+        assert_eq!(early.version(None), early.at);
         let late = header("MSH|^~\\&|||||20240501100000||ADT^A08|1\rEVN||20290101");
         assert_eq!(late.at.unwrap().to_string(), "2024-05-01T10:00:00Z");
     }

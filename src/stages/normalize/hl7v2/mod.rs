@@ -12,6 +12,8 @@ mod charges;
 mod charset;
 mod checks;
 mod coverage;
+#[cfg(test)]
+mod data_tests;
 mod documents;
 mod draft;
 mod encounter;

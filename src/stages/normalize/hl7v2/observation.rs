@@ -99,7 +99,8 @@ fn text_run(segments: &[&Segment<'_>]) -> usize {
     }
     let text = tidy::text(&first.field(5).paragraphs());
     let is_long = text.contains('\n') || text.chars().count() > MAX_VALUE_CHARACTERS;
-    usize::from(is_long || own.is_empty() && !text.is_empty())
+    let is_part = section(first.field(3)).is_some() || own.is_empty();
+    usize::from(is_long || is_part && !text.is_empty())
 }
 
 fn paragraphs(run: &[&Segment<'_>], draft: &mut Draft, tally: &mut Tally) {
@@ -161,6 +162,11 @@ fn value_line(
             return;
         }
         _ => {}
+    }
+    let is_the_text =
+        concept.words == draft.title && segment.text(2).is_some_and(|kind| matches!(kind.as_str(), "TX" | "FT"));
+    if is_the_text && !segment.field(5).is_empty() {
+        return paragraphs(&[segment], draft, tally);
     }
     if attached_text(segment, &concept, draft) {
         tally.paragraphs += 1;
