@@ -165,6 +165,8 @@ pub fn keep_panics_silent() {
 /// Structured lines on standard error; `filter` as in `info,anamnesis=debug`.
 pub fn start_logging(filter: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
+    // The PDF library's warnings quote the file that is being read.
+    let filter = filter.add_directive("lopdf=off".parse().expect("a fixed directive"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start (tests in one process) keeps the first.
     let _ = if json { lines.json().try_init() } else { lines.try_init() };

@@ -10,6 +10,8 @@ mod forms;
 mod interpret;
 mod layout;
 #[cfg(test)]
+mod real_files;
+#[cfg(test)]
 mod tests;
 mod widths;
 #[cfg(test)]

@@ -101,6 +101,8 @@ struct Group {
     fallback: usize,
     hidden: bool,
     in_table: bool,
+    /// A note or comment that stands within the text, in brackets.
+    is_aside: bool,
 }
 
 struct Reader {
@@ -132,7 +134,14 @@ impl Reader {
     fn new() -> Self {
         let encoding = encoding_rs::WINDOWS_1252;
         Self {
-            group: Group { target: Target::Body, encoding, fallback: 1, hidden: false, in_table: false },
+            group: Group {
+                target: Target::Body,
+                encoding,
+                fallback: 1,
+                hidden: false,
+                in_table: false,
+                is_aside: false,
+            },
             outer: Vec::new(),
             beyond: 0,
             document_encoding: encoding,
@@ -192,6 +201,9 @@ impl Reader {
         }
         let Some(outer) = self.outer.pop() else { return };
         let ended = std::mem::replace(&mut self.group, outer);
+        if ended.is_aside && !self.group.is_aside {
+            self.end_aside();
+        }
         if ended.target != self.group.target
             && let Target::About(name) = ended.target
         {
@@ -329,8 +341,8 @@ impl Reader {
             "creatim" if matches!(self.group.target, Target::About(_)) => Target::About("creatim"),
             "revtim" if matches!(self.group.target, Target::About(_)) => Target::About("revtim"),
             // Texts of their own that stand in the document: a note is set apart by brackets.
-            "footnote" => return self.aside("Footnote: "),
-            "annotation" => return self.aside("Comment: "),
+            "footnote" => return self.aside(" [Footnote: "),
+            "annotation" => return self.aside(" [Comment: "),
             "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr" | "footerf" => {
                 return self.paragraph();
             }
@@ -349,11 +361,15 @@ impl Reader {
     }
 
     fn aside(&mut self, label: &str) {
-        if self.group.target == Target::Body {
-            self.character(" [");
-            self.character(label.trim());
-            self.character("] ");
+        if self.group.target == Target::Body && !self.group.is_aside {
+            self.group.is_aside = true;
+            self.write(label);
         }
+    }
+
+    fn end_aside(&mut self) {
+        self.page.truncate(self.page.trim_end().len());
+        self.page.push(']');
     }
 
     fn unicode(&mut self, number: i32) {
@@ -474,7 +490,7 @@ It\rquote s 38 \'b0C \{sic\} \u8211? \u181 ?g, \uc2\u233xxte\uc1\par {\f1 \'e6\'
     fn a_row_is_one_line_and_hidden_or_deleted_text_is_none() {
         let rtf = br"{\rtf1 {\v secret}{\deleted gone}\trowd\pard\intbl Drug\cell Dose\par daily\cell\row
 \trowd\intbl Aspirin\cell 81 mg\cell\row\pard After{\footnote\pard Small print.}\par}";
-        assert_eq!(text(rtf), "Drug | Dose daily\nAspirin | 81 mg\nAfter [Footnote:] Small print.");
+        assert_eq!(text(rtf), "Drug | Dose daily\nAspirin | 81 mg\nAfter [Footnote: Small print.]");
     }
 
     #[test]
