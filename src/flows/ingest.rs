@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::access::{Permit, Upkeep};
-use crate::adapters::store::{NormalizedDelivery, RecordOutcome, Store, StoreError};
+use crate::access::{Operation, Permit, Upkeep, WebhookProof};
+use crate::adapters::store::{Landing, NormalizedDelivery, RecordOutcome, Store, StoreError};
 use crate::domain::{
     Account, Delivery, Format, QuarantineReason, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp,
     Unreadable,
@@ -63,6 +63,23 @@ impl IngestFlow {
         self.land(tenant, source, format, name, bytes).await
     }
 
+    /// Lands a signed post, unless it came before.
+    pub async fn accept_signed(
+        &self,
+        proof: &WebhookProof,
+        format: Format,
+        bytes: Vec<u8>,
+    ) -> Result<(ReceiptId, Landing), IngestError> {
+        let permit = proof.permit();
+        let Operation::Ingest(source) = permit.operation() else { return Err(IngestError::UnknownSource) };
+        let delivery = self.delivery(permit.tenant(), source, format, None, bytes).await?;
+        let landing = self.store.land_once(&delivery, proof).await?;
+        if landing == Landing::Landed {
+            self.metrics.received.get_or_create(&SourceLabel { source: source.to_string() }).inc();
+        }
+        Ok((delivery.receipt, landing))
+    }
+
     async fn land(
         &self,
         tenant: &TenantId,
@@ -71,6 +88,21 @@ impl IngestFlow {
         name: Option<String>,
         bytes: Vec<u8>,
     ) -> Result<ReceiptId, IngestError> {
+        let delivery = self.delivery(tenant, source, format, name, bytes).await?;
+        self.store.land(&delivery).await?;
+        self.metrics.received.get_or_create(&SourceLabel { source: source.to_string() }).inc();
+        Ok(delivery.receipt)
+    }
+
+    /// What is to be landed. Errors: the source isn't declared or can't read that form, or there is nothing to land.
+    async fn delivery(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        format: Format,
+        name: Option<String>,
+        bytes: Vec<u8>,
+    ) -> Result<Delivery, IngestError> {
         let description = self.store.source(tenant, source).await?.ok_or(IngestError::UnknownSource)?;
         if matches!(format, Format::MappedCsv | Format::MappedJson) && description.mapping.is_none() {
             return Err(IngestError::NoMapping);
@@ -78,7 +110,7 @@ impl IngestFlow {
         if bytes.is_empty() {
             return Err(IngestError::Empty);
         }
-        let delivery = Delivery {
+        Ok(Delivery {
             receipt: ReceiptId::fresh(),
             tenant: tenant.clone(),
             source: source.clone(),
@@ -86,10 +118,7 @@ impl IngestFlow {
             name,
             bytes,
             received_at: Timestamp::now(),
-        };
-        self.store.land(&delivery).await?;
-        self.metrics.received.get_or_create(&SourceLabel { source: source.to_string() }).inc();
-        Ok(delivery.receipt)
+        })
     }
 
     /// Reads the oldest delivery that waits; `None` when none does.

@@ -16,6 +16,7 @@ mod request;
 mod search;
 mod server;
 mod shapes;
+mod webhooks;
 mod whoami;
 
 pub use pages::are_present as pages_are_present;

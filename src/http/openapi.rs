@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 
 /// Title, version and the bearer scheme; the routes add themselves.
@@ -12,6 +12,10 @@ pub fn base() -> OpenApi {
         .bearer_format("JWT")
         .description(Some("A JWT of a configured issuer with SMART App Launch v2 scopes; v1 forms are accepted."))
         .build();
+    let signature = ApiKey::Header(ApiKeyValue::with_description(
+        "X-Anamnesis-Signature",
+        "An HMAC-SHA256 of the post with the source's secret; HubSpot's and Salesforce's own headers are taken too.",
+    ));
     let info = InfoBuilder::new()
         .title("anamnesis")
         .version(env!("CARGO_PKG_VERSION"))
@@ -19,7 +23,12 @@ pub fn base() -> OpenApi {
         .build();
     OpenApiBuilder::new()
         .info(info)
-        .components(Some(ComponentsBuilder::new().security_scheme("bearer", SecurityScheme::Http(bearer)).build()))
+        .components(Some(
+            ComponentsBuilder::new()
+                .security_scheme("bearer", SecurityScheme::Http(bearer))
+                .security_scheme("signature", SecurityScheme::ApiKey(signature))
+                .build(),
+        ))
         .build()
 }
 

@@ -125,7 +125,7 @@ fn format(request: &HttpRequest) -> Result<Format, Problem> {
 }
 
 /// Reads at most `limit` bytes; a body that says it is longer is refused unread.
-async fn read_body(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read_body(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<Vec<u8>, Problem> {
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large").detail(format!("at most {limit} bytes a request"))
     };

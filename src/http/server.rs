@@ -12,7 +12,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, answer, documents, freshness, health, openapi, operations, pages, patients, records, request, search, whoami,
+    admin, answer, documents, freshness, health, openapi, operations, pages, patients, records, request, search,
+    webhooks, whoami,
 };
 use crate::access::Upkeep;
 use crate::app::App;
@@ -42,6 +43,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(whoami::read_whoami)
         .service(records::receive_records)
         .service(records::read_receipt)
+        .service(webhooks::receive_webhook)
         .service(admin::sources::list_sources)
         .service(admin::sources::declare_source)
         .service(admin::quarantine::list_quarantine)

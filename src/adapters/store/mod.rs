@@ -18,6 +18,7 @@ mod quarantine;
 mod rows;
 mod sources;
 mod sqlite;
+mod webhooks;
 
 use std::path::Path;
 
@@ -31,6 +32,7 @@ pub use feeds::FeedRun;
 pub use findings::StoredFinding;
 pub use outcomes::{Disposition, NormalizedDelivery, RecordOutcome};
 pub use quarantine::{QuarantineItem, QuarantineState};
+pub use webhooks::Landing;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
