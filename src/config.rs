@@ -48,6 +48,9 @@ pub struct Config {
     /// A file with at least 32 bytes of secret: accepts HS256 tokens that `anamnesis token` mints.
     /// For development only. `ANAMNESIS_DEVELOPMENT_KEY_FILE`; default none.
     pub development_key_file: Option<PathBuf>,
+    /// The address that the world reaches this server by, without a path: `https://hooks.example.org`. Some senders of
+    /// webhooks sign it. `ANAMNESIS_PUBLIC_URL`; default none.
+    pub public_url: Option<String>,
     /// A folder with one file for each secret that a feed names. `ANAMNESIS_SECRETS_DIR`; default none.
     pub secrets_dir: Option<PathBuf>,
     pub index: IndexConfig,
@@ -175,6 +178,7 @@ impl Default for Config {
             log: "info".to_owned(),
             log_format: "text".to_owned(),
             development_key_file: None,
+            public_url: None,
             secrets_dir: None,
             index: IndexConfig::default(),
             answer: AnswerConfig::default(),
@@ -246,6 +250,7 @@ impl Config {
         text_variable("ANAMNESIS_LOG", |value| self.log = value);
         text_variable("ANAMNESIS_LOG_FORMAT", |value| self.log_format = value);
         text_variable("ANAMNESIS_DEVELOPMENT_KEY_FILE", |value| self.development_key_file = Some(value.into()));
+        text_variable("ANAMNESIS_PUBLIC_URL", |value| self.public_url = Some(value));
         text_variable("ANAMNESIS_SECRETS_DIR", |value| self.secrets_dir = Some(value.into()));
         address_variable("ANAMNESIS_LISTEN", &mut self.listen)?;
         address_variable("ANAMNESIS_OPERATIONS_LISTEN", &mut self.operations_listen)

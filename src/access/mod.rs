@@ -16,6 +16,12 @@
 //! let reach = anamnesis::access::Reach { windows: Vec::new(), clearance: Default::default() };
 //! ```
 //!
+//! nor the proof that a signed post was verified:
+//!
+//! ```compile_fail
+//! let proof = anamnesis::access::WebhookProof { digest: String::new(), ..unreachable!() };
+//! ```
+//!
 //! A document can't be read without one, and the pass of background work doesn't open it:
 //!
 //! ```compile_fail
@@ -60,6 +66,7 @@ mod test_keys;
 mod token;
 mod token_error;
 mod upkeep;
+mod webhook;
 
 pub use issuer::{IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource};
 pub use key_cache::{FetchFailed, FetchJwks, FetchedJwks};
@@ -70,3 +77,4 @@ pub use shared_secret::SharedSecret;
 pub use token::Verifier;
 pub use token_error::{Refusal, TokenError};
 pub use upkeep::Upkeep;
+pub use webhook::{SignedPost, WebhookProof, WebhookRefusal, verify_webhook};

@@ -17,7 +17,7 @@ pub enum Operation {
     Quality,
 }
 
-/// Only [`super::Access::permit`] makes one.
+/// Only [`super::Access::permit`] and a verified webhook signature ([`super::verify_webhook`]) make one.
 #[derive(Clone, Debug)]
 pub struct Permit {
     tenant: TenantId,

@@ -7,8 +7,8 @@ use tokio::sync::Semaphore;
 
 use super::admission::{Admission, Busy, Gate, IngestLimits};
 use super::reading::{ReadPart, Reading, read_pieces};
-use crate::access::{Permit, Upkeep};
-use crate::adapters::store::{DeliverySlice, NormalizedDelivery, Rehearsal, Store, StoreError, Tally};
+use crate::access::{Operation, Permit, Upkeep, WebhookProof};
+use crate::adapters::store::{DeliverySlice, LandedOnce, NormalizedDelivery, Rehearsal, Store, StoreError, Tally};
 use crate::domain::{Account, Delivery, Format, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp};
 use crate::telemetry::{Metrics, ReasonLabel, SourceLabel};
 
@@ -91,6 +91,24 @@ impl IngestFlow {
         self.land(tenant, source, format, name, bytes).await
     }
 
+    /// Lands a signed post, unless it came before.
+    pub async fn accept_signed(
+        &self,
+        proof: &WebhookProof,
+        format: Format,
+        bytes: Vec<u8>,
+    ) -> Result<(ReceiptId, LandedOnce), IngestError> {
+        let permit = proof.permit();
+        let Operation::Ingest(source) = permit.operation() else { return Err(IngestError::UnknownSource) };
+        let (delivery, _) = self.delivery(permit.tenant(), source, format, None, bytes).await?;
+        let receipt = delivery.receipt.clone();
+        let landing = self.store.land_once(delivery, proof).await?;
+        if landing == LandedOnce::Landed {
+            self.metrics.received.get_or_create(&SourceLabel { source: source.to_string() }).inc();
+        }
+        Ok((receipt, landing))
+    }
+
     async fn land(
         &self,
         tenant: &TenantId,
@@ -122,7 +140,7 @@ impl IngestFlow {
         if bytes.is_empty() {
             return Err(IngestError::Empty);
         }
-        let delivery = Delivery {
+        Ok(Delivery {
             receipt: ReceiptId::fresh(),
             tenant: tenant.clone(),
             source: source.clone(),
@@ -251,27 +269,6 @@ impl IngestFlow {
             finished.push(ReadDelivery { receipt: slice.delivery.receipt.clone(), account: tally.account });
         }
         finished
-    }
-
-    /// Reads the oldest delivery that waits; `None` when none does.
-    pub async fn read_next(&self, upkeep: &Upkeep) -> Result<Option<(ReceiptId, Account)>, IngestError> {
-        loop {
-            let Some(delivery) = self.store.next_landed(upkeep).await? else { return Ok(None) };
-            let source = self.store.source(&delivery.tenant, &delivery.source).await?;
-            let source = source.ok_or(IngestError::UnknownSource)?;
-            let reading = tokio::task::spawn_blocking(move || (read_pieces(&delivery, &source), delivery));
-            let (records, delivery) = reading.await.map_err(|_| IngestError::Stopped)?;
-            let normalized = NormalizedDelivery { delivery: &delivery, records };
-            match self.store.record_outcomes(upkeep, &normalized).await {
-                // Another process was faster, so this one isn't `landed` any more.
-                Err(StoreError::AlreadyRead) => {}
-                recorded => {
-                    let account = recorded?;
-                    self.count(&delivery.source, &account);
-                    return Ok(Some((delivery.receipt, account)));
-                }
-            }
-        }
     }
 
     fn count(&self, source: &SourceId, account: &Account) {

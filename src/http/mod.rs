@@ -17,6 +17,7 @@ mod search;
 mod server;
 mod shapes;
 mod subscriptions;
+mod webhooks;
 mod whoami;
 
 pub use pages::are_present as pages_are_present;

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 
 /// Title, version and the bearer scheme; the routes add themselves.
@@ -16,9 +16,14 @@ pub fn base() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("The secret that was declared for the source."))
         .build();
+    let signature = ApiKey::Header(ApiKeyValue::with_description(
+        "X-Anamnesis-Signature",
+        "An HMAC-SHA256 of the post with the source's secret; HubSpot's and Salesforce's own headers are taken too.",
+    ));
     let schemes = ComponentsBuilder::new()
         .security_scheme("bearer", SecurityScheme::Http(bearer))
         .security_scheme("source_secret", SecurityScheme::Http(secret))
+        .security_scheme("signature", SecurityScheme::ApiKey(signature))
         .build();
     let info = InfoBuilder::new()
         .title("anamnesis")

@@ -80,6 +80,14 @@ impl Problem {
         problem
     }
 
+    /// The same for every fault of a signed post, its time or its source.
+    pub fn signature_refused() -> Self {
+        let mut problem =
+            Self::new(StatusCode::UNAUTHORIZED, "signature_invalid").detail("the signature, its time or the source");
+        problem.challenge = Some("Signature realm=\"anamnesis\"".to_owned());
+        problem
+    }
+
     /// Something of ours failed: its cause is logged here, once, and not shown.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut causes = vec![error.to_string()];

@@ -13,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     admin, answer, documents, freshness, health, openapi, operations, pages, patients, records, request, search,
-    subscriptions, whoami,
+    subscriptions, webhooks, whoami,
 };
 use crate::access::Upkeep;
 use crate::app::App;
@@ -46,6 +46,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(subscriptions::receive_notification)
         .service(subscriptions::receive_resource)
         .service(subscriptions::receive_deletion)
+        .service(webhooks::receive_webhook)
         .service(admin::sources::list_sources)
         .service(admin::sources::declare_source)
         .service(admin::quarantine::list_quarantine)

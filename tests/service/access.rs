@@ -14,12 +14,13 @@ use crate::tokens::{self, ADMIN, READER, SENDER};
 const CALLERS: [&str; 7] =
     ["everything, in another tenant", "another patient", "the patient", "user", "sender", "admin", "one type"];
 
-/// A route without a token is open to all; else these are what the callers above get.
+/// A route without a token is open to all; else these are what the callers above get. A signed one takes no token.
 enum Expected {
     Open,
+    Signed,
     Status([u16; 7]),
 }
-use Expected::{Open, Status};
+use Expected::{Open, Signed, Status};
 
 const EVERYONE: Expected = Status([200; 7]);
 /// Holds nothing of a patient in another tenant; here only for those with the scope.
@@ -29,7 +30,7 @@ const BY_SECRET: Expected = Status([401; 7]);
 /// The patient's own note: for the patient and for users, not for a token of another type.
 const NOTE: Expected = Status([404, 404, 200, 200, 404, 404, 404]);
 
-const TABLE: [(&str, &str, Expected); 25] = [
+const TABLE: [(&str, &str, Expected); 26] = [
     ("POST", "/v1/search", EVERYONE),
     ("POST", "/v1/answer", EVERYONE),
     ("GET", "/v1/patients", EVERYONE),
@@ -39,6 +40,7 @@ const TABLE: [(&str, &str, Expected); 25] = [
     ("GET", "/v1/freshness", EVERYONE),
     ("GET", "/v1/whoami", EVERYONE),
     ("POST", "/v1/sources/{source}/records", Status([404, 403, 403, 403, 202, 403, 403])),
+    ("POST", "/v1/webhooks/{source}", Signed),
     ("GET", "/v1/receipts/{id}", Status([404, 404, 404, 404, 200, 404, 404])),
     // These ask for the secret of a source, which no token is.
     ("POST", "/v1/subscriptions/{source}", BY_SECRET),
@@ -164,7 +166,12 @@ fn the_document_asks_for_a_token_wherever_the_service_does() {
     let document = serde_json::to_value(openapi_document()).unwrap();
     for (method, path, expected) in &TABLE {
         let operation = &document["paths"][path][method.to_lowercase()];
-        assert_eq!(operation["security"].is_array(), matches!(expected, Status(_)), "{method} {path}");
+        let scheme = match expected {
+            Open => Value::Null,
+            Signed => json!([{"signature": []}]),
+            Status(_) => json!([{"bearer": []}]),
+        };
+        assert_eq!(operation["security"], scheme, "{method} {path}");
     }
 }
 
@@ -177,10 +184,12 @@ async fn every_caller_gets_what_the_table_says() {
             let reply = fixture.ask(Some(token), method, path).await;
             let status = match expected {
                 Open => 200,
+                Signed => 401,
                 Status(statuses) => statuses[number],
             };
             assert_eq!(reply.status, status, "{method} {path} for {}: {}", CALLERS[number], reply.text());
             match status {
+                401 => drop(reply.problem(401, "signature_invalid")),
                 403 => drop(reply.problem(403, "scope_missing")),
                 404 => {
                     let code = if path.ends_with("/records") { "unknown_source" } else { "not_found" };
@@ -202,6 +211,10 @@ async fn without_a_good_token_every_route_is_closed() {
             continue;
         }
         let reply = fixture.ask(None, method, path).await;
+        if matches!(expected, Signed) {
+            reply.problem(401, "signature_invalid");
+            continue;
+        }
         assert_eq!(reply.headers["www-authenticate"], "Bearer realm=\"anamnesis\"");
         reply.problem(401, "token_missing");
         for (fault, token) in tokens::bad() {

@@ -31,7 +31,7 @@ static LAND: BulkInsert = BulkInsert::new(
 );
 
 /// A delivery ready to be written.
-struct Sealed {
+pub(super) struct Sealed {
     delivery: Delivery,
     sha256: String,
     compressed: Vec<u8>,
@@ -72,10 +72,14 @@ impl Store {
 }
 
 impl Sealed {
-    fn seal(delivery: Delivery) -> Result<Self, StoreError> {
+    pub(super) fn seal(delivery: Delivery) -> Result<Self, StoreError> {
         let compressed = zstd::bulk::compress(&delivery.bytes, COMPRESSION_LEVEL)
             .map_err(|_| StoreError::Corrupt { what: "delivery" })?;
         Ok(Self { sha256: hex::encode(Sha256::digest(&delivery.bytes)), compressed, delivery })
+    }
+
+    pub(super) fn delivery(&self) -> &Delivery {
+        &self.delivery
     }
 }
 
@@ -122,9 +126,15 @@ async fn write_together(writer: &Pool, backlog: &Backlog, together: Vec<Waiting>
 
 async fn write(writer: &Pool, together: &[Sealed]) -> Result<(), StoreError> {
     let mut transaction = sqlite::begin_write(writer).await?;
-    let first = take_numbers(&mut transaction, "delivery", together.len() as i64).await?;
+    insert(&mut transaction, together).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Writes deliveries as part of a transaction.
+pub(super) async fn insert(transaction: &mut WriteTransaction<'_>, together: &[Sealed]) -> Result<(), StoreError> {
+    let first = take_numbers(transaction, "delivery", together.len() as i64).await?;
     let numbered: Vec<(i64, &Sealed)> = (first..).zip(together).collect();
-    let insert = LAND.run(&mut transaction, &numbered, |row, (sequence, sealed)| {
+    let insert = LAND.run(transaction, &numbered, |row, (sequence, sealed)| {
         let delivery = &sealed.delivery;
         row.bind(delivery.receipt.as_str())
             .bind(*sequence)
@@ -139,8 +149,7 @@ async fn write(writer: &Pool, together: &[Sealed]) -> Result<(), StoreError> {
             .bind("landed")
     });
     insert.await?;
-    note_heard(&mut transaction, together).await?;
-    Ok(transaction.commit().await?)
+    note_heard(transaction, together).await
 }
 
 /// Notes on each source when it was last heard from.

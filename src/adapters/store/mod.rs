@@ -28,6 +28,7 @@ mod rows;
 mod sources;
 mod sqlite;
 mod waiting;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use outcomes::{DeliverySlice, NormalizedDelivery, RecordOutcome, Tally};
 pub use quarantine::{QuarantineItem, QuarantineState};
 pub use rehearsal::Rehearsal;
 pub use waiting::{Backlog, Landed};
+pub use webhooks::LandedOnce;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

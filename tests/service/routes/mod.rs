@@ -13,4 +13,5 @@ mod quarantine;
 mod receipts;
 mod search;
 mod sources;
+mod webhooks;
 mod whoami;

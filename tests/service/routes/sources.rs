@@ -25,6 +25,23 @@ async fn a_declared_source_is_listed_as_it_was_declared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shipped_mapping_is_declared_by_its_name() {
+    let server = Server::start().await;
+    let admin = tokens::mint(ADMIN);
+    let mut body = crm_source("id");
+    body["mapping"] = json!("salesforce");
+    let declared = server.put(&admin, "/v1/admin/sources/crm", &body).await.expect(200).json();
+    assert_eq!(declared["mapping"]["object"][0]["name"], "Contact");
+    // What is shown can be sent back.
+    let again = server.put(&admin, "/v1/admin/sources/crm", &declared).await.expect(200).json();
+    assert_eq!(again, declared);
+    let case = json!({"records": [{"attributes": {"type": "Case"}, "Id": "5", "CaseNumber": "1", "Subject": "Parkingword",
+        "ContactId": "003A"}]});
+    server.ingest_into("crm", CRM, case.to_string()).await;
+    server.document_with("parkingword").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_name_in_the_path_counts() {
     let server = Server::start().await;
     let admin = tokens::mint(ADMIN);
