@@ -117,3 +117,62 @@ fn no_script_gets_into_a_text() {
         }
     }
 }
+
+/// A real resource with some of its values replaced by others, so that it still is JSON.
+fn twisted(value: &mut serde_json::Value, random: &mut Random) {
+    const OTHERS: [&str; 9] =
+        ["null", "[]", "{}", "5", "true", "\"#x\"", "[[1]]", "[{\"reference\":\"#\"}]", "\"\\u0000é\""];
+    if random.below(12) == 0 {
+        let other = OTHERS.get(random.below(OTHERS.len())).unwrap_or(&"null");
+        *value = serde_json::from_str(other).unwrap();
+        return;
+    }
+    match value {
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| twisted(item, random)),
+        serde_json::Value::Object(members) => {
+            members.iter_mut().filter(|(name, _)| *name != "resourceType").for_each(|(_, item)| twisted(item, random));
+        }
+        _ => {}
+    }
+}
+
+/// Numbers that look random and are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(limit.max(1)).unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn twisted_real_resources_end_somewhere() {
+    let folders = ["fhir-r4-examples", "claims-cms-bfd/fhir", "fhir-ndjson-cumulus/phi-in", "fhir-malformed/files"];
+    let mut seeds = Vec::new();
+    for folder in folders {
+        let Some(files) = files(folder, "json") else { return };
+        seeds.extend(files.into_iter().map(|file| std::fs::read(file).unwrap()).filter(|bytes| bytes.len() < 60_000));
+    }
+    let seconds = std::env::var("ANAMNESIS_FUZZ_SECONDS").ok().and_then(|text| text.parse::<u64>().ok());
+    let start = std::time::Instant::now();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut rounds = 0;
+    while seconds.map_or(rounds < 400, |seconds| start.elapsed().as_secs() < seconds) {
+        rounds += 1;
+        let mut bytes = seeds[random.below(seeds.len())].clone();
+        match serde_json::from_slice::<serde_json::Value>(&bytes) {
+            Ok(mut value) if random.below(4) > 0 => {
+                twisted(&mut value, &mut random);
+                bytes = serde_json::to_vec(&value).unwrap();
+            }
+            _ => {
+                let at = random.below(bytes.len());
+                bytes[at] = u8::try_from(random.below(256)).unwrap();
+            }
+        }
+        run(Format::FhirJson, bytes, &mut Tally::default());
+    }
+}

@@ -32,7 +32,7 @@ impl From<serde_json::Error> for JsonError {
 
 impl Json {
     pub fn parse(text: &str) -> Result<Self, JsonError> {
-        build(serde_json::from_str::<&RawValue>(text)?.get(), 0)
+        Builder { text: serde_json::from_str::<&RawValue>(text)?.get(), at: 0 }.value(0)
     }
 
     pub fn is_object(&self) -> bool {
@@ -122,31 +122,107 @@ impl Json {
     }
 }
 
-fn build(raw: &str, depth: usize) -> Result<Json, JsonError> {
-    if depth > MAX_DEPTH {
-        return Err(JsonError(format!("nested more than {MAX_DEPTH} levels deep")));
+/// Builds the tree of a text that is known to be JSON, in one pass.
+struct Builder<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
     }
-    Ok(match raw.as_bytes().first() {
-        Some(b'{') => Json::Object(
-            members(raw)?
-                .into_iter()
-                .map(|(name, value)| Ok((name, build(value.get(), depth + 1)?)))
-                .collect::<Result<_, JsonError>>()?,
-        ),
-        Some(b'[') => Json::List(
-            serde_json::from_str::<Vec<&RawValue>>(raw)?
-                .into_iter()
-                .map(|item| build(item.get(), depth + 1))
-                .collect::<Result<_, _>>()?,
-        ),
-        Some(b'"') => {
-            Json::Text(serde_json::from_str(raw).map_err(|_| JsonError("invalid escape in a string".into()))?)
+
+    /// Past white space and what separates members and items.
+    fn skip(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b':')) {
+            self.at += 1;
         }
-        Some(b't') => Json::Bool(true),
-        Some(b'f') => Json::Bool(false),
-        Some(b'n') => Json::Null,
-        _ => Json::Number(raw.to_owned()),
-    })
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Json, JsonError> {
+        if depth > MAX_DEPTH {
+            return Err(JsonError(format!("nested more than {MAX_DEPTH} levels deep")));
+        }
+        self.skip();
+        Ok(match self.peek() {
+            Some(b'{') => Json::Object(self.members(depth)?),
+            Some(b'[') => Json::List(self.items(depth)?),
+            Some(b'"') => Json::Text(self.string()?),
+            Some(b't') => self.word(Json::Bool(true)),
+            Some(b'f') => self.word(Json::Bool(false)),
+            Some(b'n') => self.word(Json::Null),
+            _ => {
+                let start = self.at;
+                self.word(Json::Null);
+                Json::Number(self.text.get(start..self.at).unwrap_or_default().to_owned())
+            }
+        })
+    }
+
+    fn members(&mut self, depth: usize) -> Result<Vec<(String, Json)>, JsonError> {
+        let mut members = Vec::new();
+        self.at += 1;
+        loop {
+            self.skip();
+            match self.peek() {
+                Some(b'"') => {
+                    let name = self.string()?;
+                    members.push((name, self.value(depth + 1)?));
+                }
+                _ => {
+                    self.at += 1;
+                    return Ok(members);
+                }
+            }
+        }
+    }
+
+    fn items(&mut self, depth: usize) -> Result<Vec<Json>, JsonError> {
+        let mut items = Vec::new();
+        self.at += 1;
+        loop {
+            self.skip();
+            match self.peek() {
+                Some(b']') | None => {
+                    self.at += 1;
+                    return Ok(items);
+                }
+                Some(_) => items.push(self.value(depth + 1)?),
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<String, JsonError> {
+        let start = self.at;
+        let rest = self.text.as_bytes().get(start + 1..).unwrap_or_default();
+        let (mut length, mut escaped) = (0, false);
+        while let Some(byte) = rest.get(length) {
+            match byte {
+                b'"' => break,
+                b'\\' => {
+                    escaped = true;
+                    length += 2;
+                }
+                _ => length += 1,
+            }
+        }
+        self.at = start + length + 2;
+        if escaped {
+            let quoted = self.text.get(start..self.at).unwrap_or_default();
+            return serde_json::from_str(quoted).map_err(|_| JsonError("invalid escape in a string".into()));
+        }
+        Ok(self.text.get(start + 1..start + 1 + length).unwrap_or_default().to_owned())
+    }
+
+    /// Past a literal or a number.
+    fn word(&mut self, value: Json) -> Json {
+        self.at += 1;
+        while self.peek().is_some_and(|b| !matches!(b, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+        value
+    }
 }
 
 /// An object's members with their exact texts, in the order written.
@@ -189,6 +265,47 @@ mod tests {
         assert!(Json::parse(&"[".repeat(100_000)).is_err());
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         assert!(Json::parse(&deep).is_err());
+    }
+
+    /// What another reader makes of the same text, numbers aside.
+    fn plain(json: &Json) -> serde_json::Value {
+        match json {
+            Json::Null => serde_json::Value::Null,
+            Json::Bool(value) => (*value).into(),
+            Json::Number(literal) => serde_json::from_str(literal).unwrap(),
+            Json::Text(text) => text.as_str().into(),
+            Json::List(items) => items.iter().map(plain).collect(),
+            Json::Object(members) => {
+                serde_json::Value::Object(members.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+            }
+        }
+    }
+
+    #[test]
+    fn a_tree_is_what_any_other_reader_sees() {
+        for text in [
+            r#"{"a":[1,-2.50e+3, true ,null,"x\"y\\",{}, [ ]],"ü":"\u00fc\ud83d\ude00","":{"b":false}}"#,
+            " [ \n 0 \t, \"a,b:c]}\" ] ",
+            "\"\\\\\"",
+            "7",
+            "{}",
+        ] {
+            let expected: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(plain(&Json::parse(text).unwrap()), expected, "{text}");
+        }
+        assert!(Json::parse(r#""\ud800""#).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_as_any_other_reader_would(text in r#"[\[\]{},:"a0-9.\-\\un tfrueals\n]{0,40}"#) {
+            let ours = Json::parse(&text);
+            match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(theirs) => proptest::prop_assert_eq!(plain(&ours.unwrap()), theirs),
+                // Numbers beyond any machine's are JSON all the same.
+                Err(_) => proptest::prop_assert!(ours.is_err() || text.contains('e')),
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod mapped;
 mod x12;
 mod xml;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -108,13 +109,16 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
 }
 
 /// Text to find the structure by: each byte that isn't UTF-8 stands as `?`, so positions stay the same.
-fn masked(bytes: &[u8]) -> String {
+fn masked(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
-    text
+    Cow::Owned(text)
 }
 
 /// A JSON value within the masked text, and the true bytes it stands for.

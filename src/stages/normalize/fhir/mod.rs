@@ -300,10 +300,10 @@ fn key(resource: &Resource<'_>, bytes: &[u8], findings: &mut Vec<Finding>) -> St
     resource.full_url.map(str::to_owned).unwrap_or_else(|| format!("{}/{}", resource.name, super::fingerprint(bytes)))
 }
 
+/// Whatever a type calls its status: `status`, `docStatus`, `lifecycleStatus`, `verificationStatus`.
 fn status(body: &Json) -> DocumentStatus {
-    let words = ["status", "docStatus", "lifecycleStatus"].iter().filter_map(|name| body.text(name));
-    let verification = body.get("verificationStatus").and_then(elements::code);
-    if words.chain(verification).any(|word| word == "entered-in-error") {
+    let mut standings = body.members().iter().filter(|(name, _)| name.ends_with("tatus"));
+    if standings.any(|(_, value)| elements::code(value) == Some("entered-in-error")) {
         DocumentStatus::EnteredInError
     } else {
         DocumentStatus::Current

@@ -82,7 +82,7 @@ impl Given<'_, '_> {
         let single = (answers.len() == 1).then(|| values().next()).flatten();
         let bare = question.trim_end_matches([':', ' ']);
         // A question that is only a number or a word needs its heading to mean anything.
-        let short = bare.chars().count() < 12;
+        let short = bare.chars().count() < 11;
         let display = match group.filter(|_| short) {
             Some(group) => format!("{} - {bare}", group.trim_end_matches([':', ' '])),
             None => bare.to_owned(),
