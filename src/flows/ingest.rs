@@ -284,3 +284,7 @@ impl IngestFlow {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;

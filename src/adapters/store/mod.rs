@@ -26,6 +26,8 @@ mod rehearsal;
 mod rows;
 mod sources;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::path::Path;
