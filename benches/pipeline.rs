@@ -1,9 +1,12 @@
-//! `make bench`: retrieval quality, embedding, ingest and search, as a table and as `bench/results/pipeline.json`.
+//! `make bench`: retrieval quality, embedding, ingest, writes and search, as a table and as `bench/results/pipeline.json`.
 //!
 //! Everything goes through the binary that is served: `anamnesis eval` for quality, `anamnesis ingest` for
 //! records, a running server for latency. Speed is told beside a peer that is measured in the same run:
 //! the embedder beside candle's own BERT model fed in padded batches of eight, a search beside the same
 //! server's cheapest answer.
+
+#[path = "pipeline/writes.rs"]
+mod writes;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -38,6 +41,7 @@ fn main() -> Outcome<()> {
         println!("SKIPPED: {} is not there", scifact.display());
     }
     results.insert("ingest".into(), ingest(&work)?);
+    results.insert("writes".into(), tokio::runtime::Runtime::new()?.block_on(writes::writes(&work))?);
     results.insert("search".into(), tokio::runtime::Runtime::new()?.block_on(search(&work))?);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
     std::fs::create_dir_all(&folder)?;

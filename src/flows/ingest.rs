@@ -75,10 +75,12 @@ impl IngestFlow {
         name: Option<String>,
         bytes: Vec<u8>,
     ) -> Result<ReceiptId, IngestError> {
-        self.land(permit.tenant(), source, format, name, bytes).await
+        let (delivery, description) = self.delivery(permit.tenant(), source, format, name, bytes).await?;
+        check_mapping(&delivery, &description)?;
+        self.land(delivery).await
     }
 
-    /// The same for files on the operator's own machine.
+    /// The same for what we fetched ourselves: rows without a mapping land too, and wait in quarantine for one.
     pub async fn accept_file(
         &self,
         _upkeep: &Upkeep,
@@ -88,7 +90,8 @@ impl IngestFlow {
         name: Option<String>,
         bytes: Vec<u8>,
     ) -> Result<ReceiptId, IngestError> {
-        self.land(tenant, source, format, name, bytes).await
+        let (delivery, _) = self.delivery(tenant, source, format, name, bytes).await?;
+        self.land(delivery).await
     }
 
     /// Lands a signed post, unless it came before.
@@ -100,7 +103,8 @@ impl IngestFlow {
     ) -> Result<(ReceiptId, LandedOnce), IngestError> {
         let permit = proof.permit();
         let Operation::Ingest(source) = permit.operation() else { return Err(IngestError::UnknownSource) };
-        let (delivery, _) = self.delivery(permit.tenant(), source, format, None, bytes).await?;
+        let (delivery, description) = self.delivery(permit.tenant(), source, format, None, bytes).await?;
+        check_mapping(&delivery, &description)?;
         let receipt = delivery.receipt.clone();
         let landing = self.store.land_once(delivery, proof).await?;
         if landing == LandedOnce::Landed {
@@ -109,16 +113,8 @@ impl IngestFlow {
         Ok((receipt, landing))
     }
 
-    async fn land(
-        &self,
-        tenant: &TenantId,
-        source: &SourceId,
-        format: Format,
-        name: Option<String>,
-        bytes: Vec<u8>,
-    ) -> Result<ReceiptId, IngestError> {
-        let (delivery, _) = self.delivery(tenant, source, format, name, bytes).await?;
-        let receipt = delivery.receipt.clone();
+    async fn land(&self, delivery: Delivery) -> Result<ReceiptId, IngestError> {
+        let (receipt, source) = (delivery.receipt.clone(), delivery.source.clone());
         self.store.land(delivery).await?;
         self.metrics.received.get_or_create(&SourceLabel { source: source.to_string() }).inc();
         Ok(receipt)
@@ -134,13 +130,10 @@ impl IngestFlow {
         bytes: Vec<u8>,
     ) -> Result<(Delivery, SourceDescription), IngestError> {
         let description = self.store.source(tenant, source).await?.ok_or(IngestError::UnknownSource)?;
-        if matches!(format, Format::MappedCsv | Format::MappedJson) && description.mapping.is_none() {
-            return Err(IngestError::NoMapping);
-        }
         if bytes.is_empty() {
             return Err(IngestError::Empty);
         }
-        Ok(Delivery {
+        let delivery = Delivery {
             receipt: ReceiptId::fresh(),
             tenant: tenant.clone(),
             source: source.clone(),
@@ -169,6 +162,7 @@ impl IngestFlow {
         bytes: Vec<u8>,
     ) -> Result<Account, IngestError> {
         let (delivery, description) = self.delivery(permit.tenant(), source, format, name, bytes).await?;
+        check_mapping(&delivery, &description)?;
         let _turn = self.previews.acquire().await.map_err(|_| IngestError::Stopped)?;
         let mut rehearsal = self.store.rehearse().await?;
         self.rehearse(&mut rehearsal, delivery, description).await
@@ -280,4 +274,14 @@ impl IngestFlow {
             self.metrics.quarantined.get_or_create(&label).inc_by(*count);
         }
     }
+}
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;
+
+/// A sender hears at once that nobody has said how its rows are to be read.
+fn check_mapping(delivery: &Delivery, source: &SourceDescription) -> Result<(), IngestError> {
+    let needs_one = matches!(delivery.format, Format::MappedCsv | Format::MappedJson);
+    if needs_one && source.mapping.is_none() { Err(IngestError::NoMapping) } else { Ok(()) }
 }

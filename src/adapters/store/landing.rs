@@ -2,11 +2,13 @@
 //!
 //! Deliveries that come at once are written by one task, many in a transaction: they share its wait for the disk.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
+use zstd::bulk::Compressor;
 
 use super::bulk::BulkInsert;
 use super::sqlite::{self, Pool, WriteTransaction};
@@ -71,10 +73,26 @@ impl Store {
     }
 }
 
+thread_local! {
+    /// Its working memory is dear to set up beside a small delivery.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let mut compressor = match kept.take() {
+            Some(compressor) => compressor,
+            None => Compressor::new(COMPRESSION_LEVEL)?,
+        };
+        let compressed = compressor.compress(bytes);
+        *kept = Some(compressor);
+        compressed
+    })
+}
+
 impl Sealed {
     pub(super) fn seal(delivery: Delivery) -> Result<Self, StoreError> {
-        let compressed = zstd::bulk::compress(&delivery.bytes, COMPRESSION_LEVEL)
-            .map_err(|_| StoreError::Corrupt { what: "delivery" })?;
+        let compressed = compress(&delivery.bytes).map_err(|_| StoreError::Corrupt { what: "delivery" })?;
         Ok(Self { sha256: hex::encode(Sha256::digest(&delivery.bytes)), compressed, delivery })
     }
 

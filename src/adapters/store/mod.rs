@@ -27,6 +27,8 @@ mod rehearsal;
 mod rows;
 mod sources;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod waiting;
 mod webhooks;
 

@@ -17,6 +17,13 @@ pub type WriteTransaction<'a> = Transaction<'a, Engine>;
 pub static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 const READERS: u32 = 8;
+/// Pages that a connection keeps in memory, in KiB: ids are hashes, so a batch touches pages all over the indexes.
+const WRITER_CACHE_KIB: u32 = 64 * 1024;
+const READER_CACHE_KIB: u32 = 8 * 1024;
+/// Pages of the write-ahead log that are folded into the database at once: hot pages are written once for many
+/// commits. The log is cut back to this many bytes afterwards.
+const CHECKPOINT_PAGES: &str = "8192";
+const LOG_BYTES: &str = "134217728";
 /// Another process (the command line beside a server) may hold the write lock for one batch.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -31,9 +38,14 @@ pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         // An acknowledgement follows the commit, so the commit must have reached the disk.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT);
-    let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-    let reader = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("temp_store", "MEMORY")
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", LOG_BYTES);
+    // A negative size is in KiB, whatever the size of a page.
+    let cached = |kib: u32| options.clone().pragma("cache_size", format!("-{kib}"));
+    let writer = SqlitePoolOptions::new().max_connections(1).connect_with(cached(WRITER_CACHE_KIB)).await?;
+    let reader = SqlitePoolOptions::new().max_connections(READERS).connect_with(cached(READER_CACHE_KIB)).await?;
     Ok((reader, writer))
 }
 
