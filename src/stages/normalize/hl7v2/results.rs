@@ -52,7 +52,16 @@ pub(super) fn loose(subject: &Subject<'_>, groups: &[Group<'_>], findings: &mut 
         tally.findings.extend(of_group.findings);
     }
     findings.extend(tally.findings);
-    (tally.stated > 0).then_some(draft)
+    if tally.stated == 0 {
+        return None;
+    }
+    // Of another time are other observations; ADT sends those of the visit again and again.
+    let message_time = subject.header.at.filter(|_| !subject.header.is("ADT"));
+    let key = subject.visit_key("Observation");
+    Some(match draft.effective.or(message_time) {
+        Some(taken) => draft.keyed(format!("{key}/{taken}")),
+        None => draft,
+    })
 }
 
 /// `OBX` and the notes that follow one; other notes belong to other segments.

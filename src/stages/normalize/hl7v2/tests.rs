@@ -322,7 +322,7 @@ fn what_cannot_be_read_says_why() {
 #[test]
 fn a_message_of_an_unknown_type_gives_what_it_has() {
     let changes = message("ZZZ^Z01", &["OBX|1|NM|8867-4^Heart rate^LN||72|/min|||||F"]);
-    assert!(document(&changes, "Observation/7#ZZZ").text.starts_with("Heart rate: 72 /min"));
+    assert!(document(&changes, "Observation/7#ZZZ/2024-05-01T10:00:00Z").text.starts_with("Heart rate: 72 /min"));
 }
 
 #[test]
@@ -333,4 +333,31 @@ fn social_security_numbers_stay_out() {
     let Outcome::Changes(changes) = outcome else { panic!() };
     let text = &changes.documents[0].text;
     assert!(!text.contains("6789") && text.contains("Medical record number: 7"), "{text}");
+}
+
+#[test]
+fn observations_of_another_time_stand_beside_the_earlier_ones() {
+    let at = |time: &str| {
+        let changes = message("ORU^R01", &[&format!("OBX|1|NM|8867-4^Heart rate^LN||72|/min|||||F|||{time}")]);
+        changes.documents.last().unwrap().source_key.clone()
+    };
+    assert_ne!(at("202405010800"), at("202405010900"));
+    assert_eq!(at("202405010800"), at("202405010800"));
+}
+
+#[test]
+fn separators_framing_and_line_ends_make_no_difference() {
+    let plain = "MSH|^~\\&|A|B|C|D|20240501||ADT^A28|1|P|2.4\rPID|1||7^^^N^MR||Fox^Ada||1970|F||||^^^^^~x\r";
+    let one = |bytes: &[u8]| read(bytes).remove(0).unwrap().0;
+    let wanted = one(plain.as_bytes());
+    let odd = plain.replace('|', "#").replace('^', "*").replace('~', "!").replace('\\', "?").replace('&', "@");
+    for other in [
+        odd,
+        plain.replace('\r', "\n"),
+        plain.replace('\r', "\r\n"),
+        format!("\u{b}{plain}\u{1c}\r"),
+        format!("\u{feff}{plain}"),
+    ] {
+        assert_eq!(one(other.as_bytes()), wanted, "{other:?}");
+    }
 }
