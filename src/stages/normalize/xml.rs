@@ -268,7 +268,7 @@ impl<'t> Element<'t> {
 
     /// The value of the attribute with that local name, trimmed, unless blank.
     pub fn attribute(self, name: &str) -> Option<&'t str> {
-        let (_, value) = self.attributes().find(|(given, _)| local(given) == name)?;
+        let (_, value) = self.attributes().find(|(given, _)| is_named(given, name))?;
         Some(value.trim()).filter(|value| !value.is_empty())
     }
 
@@ -345,6 +345,11 @@ impl<'t> Element<'t> {
             }
         }
     }
+}
+
+/// Whether a qualified name is that local name, with any prefix or none.
+fn is_named(qualified: &str, name: &str) -> bool {
+    qualified.strip_suffix(name).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with(':'))
 }
 
 fn local(qualified: &str) -> &str {
