@@ -93,7 +93,7 @@ pub fn by_content(head: &[u8]) -> Option<Format> {
     let text = text.strip_prefix(b"\x0b").unwrap_or(text).trim_ascii_start();
     let follows = |word: &[u8]| text.strip_prefix(word).and_then(|rest| rest.first());
     let separated = |word: &[u8]| follows(word).is_some_and(|byte| byte.is_ascii_punctuation());
-    if contains(beginning, b"%PDF-") {
+    if contains(beginning, b"%PDF-1") || contains(beginning, b"%PDF-2") {
         return Some(Format::Pdf);
     }
     if text.starts_with(b"{\\rtf") {
