@@ -276,12 +276,12 @@ impl IngestFlow {
     }
 }
 
-#[cfg(test)]
-#[path = "ingest_tests.rs"]
-mod tests;
-
 /// A sender hears at once that nobody has said how its rows are to be read.
 fn check_mapping(delivery: &Delivery, source: &SourceDescription) -> Result<(), IngestError> {
     let needs_one = matches!(delivery.format, Format::MappedCsv | Format::MappedJson);
     if needs_one && source.mapping.is_none() { Err(IngestError::NoMapping) } else { Ok(()) }
 }
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;
