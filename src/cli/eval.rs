@@ -124,8 +124,9 @@ async fn fill(app: &App, dir: &Path) -> Result<u64, Failure> {
     for batch in lines.chunks(DELIVERY) {
         let body = format!("[{}]", batch.iter().map(|line| with_title(line)).collect::<Result<Vec<_>, _>>()?.join(","));
         app.ingest.accept_file(&upkeep, &tenant, &source, Format::MappedJson, None, body.into_bytes()).await?;
-        while let Some((_, account)) = app.ingest.read_next(&upkeep).await? {
-            total.add(&account);
+        let mut reading = app.ingest.begin_reading(&upkeep);
+        while let Some(read) = app.ingest.read_batch(&upkeep, &mut reading).await? {
+            read.iter().for_each(|read| total.add(&read.account));
         }
         bar.inc(batch.len() as u64);
     }

@@ -28,6 +28,11 @@ fn named(path: &Path) -> impl Fn(io::Error) -> io::Error + use<> {
     move |error| io::Error::new(error.kind(), format!("{path}: {error}"))
 }
 
+/// Whether files of this form are landed in parts.
+pub fn is_cut(format: Format) -> bool {
+    Cut::of(format) != Cut::Whole
+}
+
 /// How a form is cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cut {

@@ -110,43 +110,6 @@ impl Store {
     }
 }
 
-pub(super) fn compress(delivery: &Delivery) -> Result<Vec<u8>, StoreError> {
-    zstd::bulk::compress(&delivery.bytes, COMPRESSION_LEVEL).map_err(|_| StoreError::Corrupt { what: "delivery" })
-}
-
-/// Writes a delivery, and that its source was heard from.
-pub(super) async fn write(
-    transaction: &mut WriteTransaction<'_>,
-    delivery: &Delivery,
-    compressed: Vec<u8>,
-) -> Result<(), StoreError> {
-    const LAND: &str = "INSERT INTO delivery \
-        (receipt, sequence, tenant, source, format, name, sha256, bytes, size, received_at, state) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'landed')";
-    const HEARD: &str = "UPDATE source SET last_received_at = $1 WHERE tenant = $2 AND name = $3";
-    let sequence = take_numbers(transaction, "delivery", 1).await?;
-    sqlx::query(LAND)
-        .bind(delivery.receipt.as_str())
-        .bind(sequence)
-        .bind(delivery.tenant.as_str())
-        .bind(delivery.source.as_str())
-        .bind(delivery.format.as_str())
-        .bind(delivery.name.as_deref())
-        .bind(hex::encode(Sha256::digest(&delivery.bytes)))
-        .bind(compressed)
-        .bind(delivery.bytes.len() as i64)
-        .bind(delivery.received_at.as_micros())
-        .execute(&mut **transaction)
-        .await?;
-    sqlx::query(HEARD)
-        .bind(delivery.received_at.as_micros())
-        .bind(delivery.tenant.as_str())
-        .bind(delivery.source.as_str())
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
-}
-
 impl TryFrom<ReceiptRow> for Receipt {
     type Error = StoreError;
 

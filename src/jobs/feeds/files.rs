@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::web::Data;
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::asking::{Asking, FeedError};
@@ -22,7 +23,7 @@ pub(super) async fn files(
 ) {
     let asking = Asking::new(app, tenant, description.name.clone());
     let every = Duration::from_secs(feed.every_s.max(1));
-    asking.repeat(every, stopped, async || run(&asking, &description, &feed).await).await;
+    asking.repeat(every, stopped, || run(&asking, &description, &feed).boxed()).await;
 }
 
 /// Takes every file that lies there finished and wasn't taken yet, the oldest first.

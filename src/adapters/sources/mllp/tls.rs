@@ -39,7 +39,10 @@ impl TlsFiles {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(certificates(authority, "authority for senders")?);
+                let (_, refused) = roots.add_parsable_certificates(self::certificates(authority, "authority for senders")?);
+                if refused > 0 {
+                    return Err(TlsError::Authority);
+                }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
                 builder.with_client_cert_verifier(verifier.map_err(|_| TlsError::Authority)?)
             }

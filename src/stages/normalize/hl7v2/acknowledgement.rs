@@ -116,6 +116,12 @@ pub fn control_id(message: &[u8]) -> Option<String> {
     (!id.is_empty() && id != "\"\"").then_some(id)
 }
 
+/// Whether MSH-11 says that the message is for training or debugging.
+pub fn is_for_testing(message: &[u8]) -> bool {
+    let processing = Header::read(message).map(|header| header.first(11).to_ascii_uppercase());
+    processing.is_some_and(|id| matches!(id.trim_ascii(), b"T" | b"D"))
+}
+
 pub fn conditions(message: &[u8]) -> Conditions {
     let Some(header) = Header::read(message) else { return Conditions::default() };
     let wanted = |field: usize| std::str::from_utf8(header.first(field)).ok().and_then(Wanted::parse);
