@@ -268,7 +268,11 @@ impl<'t, 'r> Writer<'t, 'r> {
         self.children(element);
     }
 
+    /// A note to the words before it; one that stands by itself is a line like any other.
     fn footnote(&mut self, element: Element<'t>) {
+        if self.line.trim().is_empty() {
+            return self.block(element);
+        }
         let mut writer = Writer::new(self.repeats);
         writer.children(element);
         let note = writer.finish();
@@ -470,6 +474,13 @@ mod tests {
     fn footnotes_stand_below_their_block() {
         let found = lines("<text><paragraph>Aspirin<footnote ID='f'>by mouth</footnote> daily</paragraph>End</text>");
         assert_eq!(found, ["Aspirin[1] daily", "[1] by mouth", "", "End"]);
+    }
+
+    #[test]
+    fn a_footnote_to_nothing_is_a_line() {
+        let found =
+            lines("<text><table><tbody><tr><td>Iron</td></tr></tbody></table><footnote>as of today</footnote></text>");
+        assert_eq!(found, ["Iron", "", "as of today"]);
     }
 
     #[test]

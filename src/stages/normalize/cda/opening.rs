@@ -57,7 +57,7 @@ fn patient(document: Element<'_>, references: &References<'_>, page: &mut Page) 
         Some("M") => Some("male".to_owned()),
         Some("F") => Some("female".to_owned()),
         Some("UN") => Some("undifferentiated".to_owned()),
-        _ => code.attribute("displayName").map(|words| tidy::line(words).to_lowercase()),
+        _ => Concept::read(code, references).display.map(|words| words.to_lowercase()),
     });
     let died = patient.value_at("deceasedTime").and_then(moment).map(|moment| format!("died {}", moment.words));
     let dead = || (patient.value_at("deceasedInd") == Some("true")).then(|| "deceased".to_owned());

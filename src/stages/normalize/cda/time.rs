@@ -78,7 +78,7 @@ pub(super) struct Period {
     pub point: Option<Moment>,
     pub low: Option<Moment>,
     pub high: Option<Moment>,
-    /// An end is given, though perhaps as unknown.
+    /// There was an end, though perhaps at an unknown time; other null flavors don't even say that.
     pub has_end: bool,
 }
 
@@ -90,7 +90,8 @@ impl Period {
             point: own(element).or_else(|| bound("center")),
             low: bound("low"),
             high: bound("high"),
-            has_end: element.child("high").is_some_and(|high| high.attribute("nullFlavor") != Some("NA")),
+            has_end: bound("high").is_some()
+                || element.child("high").is_some_and(|high| high.attribute("nullFlavor") == Some("UNK")),
         };
         if period.is_empty()
             && let Some(part) = element.child("comp")
@@ -204,6 +205,14 @@ mod tests {
     fn fillers_are_no_times() {
         for literal in ["", "00000000", "0001", "2999", "99991231", "unknown", "20131399", "201"] {
             assert_eq!(read(literal), None, "{literal}");
+        }
+    }
+
+    #[test]
+    fn an_end_at_an_unknown_time_is_an_end_and_no_information_is_none() {
+        for (flavor, ended) in [("UNK", true), ("NI", false), ("NA", false)] {
+            let xml = format!("<effectiveTime><low value='2013'/><high nullFlavor='{flavor}'/></effectiveTime>");
+            assert_eq!(Period::read(Tree::parse(&xml).unwrap().root()).has_end, ended, "{flavor}");
         }
     }
 
