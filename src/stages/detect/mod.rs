@@ -72,7 +72,7 @@ pub fn detect(name: Option<&str>, head: &[u8]) -> Detected {
         _ if text.is_xml() => xml::detect(&text.content),
         "json" => json(&text.content, head.len() < HEAD_BYTES),
         "ndjson" | "jsonl" => json_lines(&text.content),
-        "csv" | "tsv" | "psv" => Detected::NeedsMapping(Format::MappedCsv),
+        "csv" | "tsv" | "psv" | "rif" => Detected::NeedsMapping(Format::MappedCsv),
         "txt" | "text" | "md" | "markdown" if text.is_binary => Detected::Unknown(Unknown::Binary),
         "txt" | "text" if is_x12_without_envelope(&text.content) => Detected::Known(Format::X12),
         "txt" | "text" if has_rows(&text.content) => Detected::NeedsMapping(Format::MappedCsv),
