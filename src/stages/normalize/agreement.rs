@@ -99,5 +99,5 @@ fn our_findings_agree_with_a_reference_validator() {
             of.theirs_only
         );
     }
-    assert!(all.agreeing() * 100 >= all.cases() * 60, "{} of {}", all.agreeing(), all.cases());
+    assert_eq!((all.both, all.neither, all.ours_only, all.theirs_only), (56, 33, 6, 19));
 }

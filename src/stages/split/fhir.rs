@@ -85,8 +85,15 @@ fn add_line(piece: &mut Piece, line: usize) {
 impl<'a> Slice<'a> {
     /// One resource, or every entry of a Bundle.
     fn resource(self, place: &Place, depth: usize, pieces: &mut Pieces) {
+        let name =
+            if self.raw.starts_with('{') { member(&self.members(), "resourceType").and_then(text) } else { None };
+        self.named(name.as_deref(), place, depth, pieces);
+    }
+
+    /// As `resource`, its type already read.
+    fn named(self, name: Option<&str>, place: &Place, depth: usize, pieces: &mut Pieces) {
         let exact = self.exact();
-        let wraps = self.wraps();
+        let wraps = name.and_then(Wrapper::of);
         if let Err(error) = std::str::from_utf8(exact) {
             // A Bundle can be taken apart around the entry that isn't UTF-8.
             if wraps.is_none() || depth >= MAX_BUNDLE_DEPTH {
@@ -148,22 +155,21 @@ impl<'a> Slice<'a> {
             resource.resource(&place, depth + 1, pieces);
         }
     }
-
-    fn wraps(self) -> Option<Wrapper> {
-        if !self.raw.starts_with('{') {
-            return None;
-        }
-        match member(&self.members(), "resourceType").and_then(text)?.as_str() {
-            "Bundle" => Some(Wrapper::Bundle),
-            "Parameters" => Some(Wrapper::Parameters),
-            _ => None,
-        }
-    }
 }
 
 enum Wrapper {
     Bundle,
     Parameters,
+}
+
+impl Wrapper {
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "Bundle" => Some(Self::Bundle),
+            "Parameters" => Some(Self::Parameters),
+            _ => None,
+        }
+    }
 }
 
 fn wrapped<'a>(node: Slice<'a>, list: &str, depth: usize, found: &mut Vec<Slice<'a>>) {
@@ -277,7 +283,7 @@ impl<'a> Entry<'a> {
             surroundings: surroundings.clone(),
         };
         match self.resource {
-            Some(resource) => resource.resource(&place, depth + 1, pieces),
+            Some(resource) => resource.named(self.name.as_deref(), &place, depth + 1, pieces),
             None => pieces.place(&[], RecordAction::Put, place),
         }
     }

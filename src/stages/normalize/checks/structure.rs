@@ -10,6 +10,9 @@ use super::{Checker, narrative, values};
 /// Levels of elements that are looked at; real records stay below 20.
 const MAX_DEPTH: usize = 60;
 
+/// Members of one object; the widest type of R4 has fewer than 100.
+const MAX_MEMBERS: usize = 500;
+
 impl Checker<'_, '_> {
     /// A whole resource, contained or not.
     pub(super) fn resource(&mut self, name: &str, body: &Json, path: &mut String, depth: usize) {
@@ -27,6 +30,11 @@ impl Checker<'_, '_> {
         if node.members().is_empty() {
             self.add("empty_element", Severity::Error, path.clone());
             return;
+        }
+        // What follows compares members with each other; no real object has as many.
+        if node.members().len() > MAX_MEMBERS {
+            self.add("unknown_element", Severity::Error, path.clone());
+            return self.loose(node, path, depth);
         }
         self.required(kind, node, path);
         self.coding(node, path);
