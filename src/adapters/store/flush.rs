@@ -72,9 +72,9 @@ pub(super) async fn demote(
     for (text, batch) in SUPERSEDED.batches(superseded) {
         let mut update = sqlx::query(AssertSqlSafe(text));
         for (id, version) in batch {
-            update = update.bind(tenant.as_str()).bind(id.as_str()).bind(*version);
+            update = update.bind(id.as_str()).bind(*version);
         }
-        update.execute(&mut *connection).await?;
+        update.bind(tenant.as_str()).execute(&mut *connection).await?;
     }
     Ok(())
 }
