@@ -38,8 +38,12 @@ static FINDINGS: BulkInsert = BulkInsert::new(
     "ON CONFLICT (tenant, receipt, ordinal, number) DO NOTHING",
 );
 
-static SUPERSEDED: ListStatement =
-    ListStatement::new("UPDATE document SET is_latest = 0 WHERE (tenant, id, version) IN (VALUES", 3, ")");
+static SUPERSEDED: ListStatement = ListStatement::new(
+    "WITH wanted (id, version) AS (VALUES",
+    2,
+    ") UPDATE document SET is_latest = 0 FROM wanted \
+     WHERE document.tenant = ? AND document.id = wanted.id AND document.version = wanted.version",
+);
 
 /// Writes it all; gives the number of the last change to `note`, by the part of the batch that made it.
 pub(super) async fn write(
