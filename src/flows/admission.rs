@@ -55,12 +55,14 @@ impl Busy {
 pub struct Admission {
     room: OwnedSemaphorePermit,
     all: Arc<Semaphore>,
+    /// All the places there are.
+    most: usize,
 }
 
 impl Admission {
     /// Makes room for `bytes` in all, where more come than were announced.
     pub fn cover(&mut self, bytes: usize) -> Result<(), Busy> {
-        let missing = places(bytes).saturating_sub(self.room.num_permits());
+        let missing = places(bytes).min(self.most).saturating_sub(self.room.num_permits());
         if missing > 0 {
             self.room.merge(take(&self.all, missing)?);
         }
@@ -92,7 +94,7 @@ impl Gate {
         }
         let most = places(self.limits.max_inflight_bytes);
         let room = take(&self.room, places(bytes).min(most))?;
-        Ok(Admission { room, all: self.room.clone() })
+        Ok(Admission { room, all: self.room.clone(), most })
     }
 }
 

@@ -265,6 +265,28 @@ impl IngestFlow {
         finished
     }
 
+    /// Reads the oldest delivery that waits; `None` when none does.
+    pub async fn read_next(&self, upkeep: &Upkeep) -> Result<Option<(ReceiptId, Account)>, IngestError> {
+        loop {
+            let next = self.store.landed_after(upkeep, 0, 1, 0).await?;
+            let Some(landed) = next.into_iter().next() else { return Ok(None) };
+            let source = self.store.source(&landed.tenant, &landed.source).await?.ok_or(IngestError::UnknownSource)?;
+            let already_read = landed.already_read;
+            let reading = tokio::task::spawn_blocking(move || {
+                let delivery = landed.unpack()?;
+                Ok::<_, StoreError>((read_pieces(&delivery, &source), delivery))
+            });
+            let (records, delivery) = reading.await.map_err(|_| IngestError::Stopped)??;
+            let records = records.iter().skip(already_read).collect();
+            let slices = [DeliverySlice { delivery: &delivery, records, already_read, is_last: true }];
+            let tallies = self.store.record_batch(upkeep, &slices).await?;
+            // Nothing: another process was faster, so this one isn't `landed` any more.
+            if let Some(ReadDelivery { receipt, account }) = self.finished(&slices, tallies).pop() {
+                return Ok(Some((receipt, account)));
+            }
+        }
+    }
+
     fn count(&self, source: &SourceId, account: &Account) {
         let quarantined: u64 = account.quarantined.values().sum();
         let label = SourceLabel { source: source.to_string() };

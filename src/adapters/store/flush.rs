@@ -38,8 +38,12 @@ static FINDINGS: BulkInsert = BulkInsert::new(
     "ON CONFLICT (tenant, receipt, ordinal, number) DO NOTHING",
 );
 
-static SUPERSEDED: ListStatement =
-    ListStatement::new("UPDATE document SET is_latest = 0 WHERE (tenant, id, version) IN (VALUES", 3, ")");
+static SUPERSEDED: ListStatement = ListStatement::new(
+    "WITH wanted (id, version) AS (VALUES",
+    2,
+    ") UPDATE document SET is_latest = 0 FROM wanted \
+     WHERE document.tenant = ? AND document.id = wanted.id AND document.version = wanted.version",
+);
 
 /// Writes it all; gives the number of the last change to `note`, by the part of the batch that made it.
 pub(super) async fn write(
@@ -72,9 +76,9 @@ pub(super) async fn demote(
     for (text, batch) in SUPERSEDED.batches(superseded) {
         let mut update = sqlx::query(AssertSqlSafe(text));
         for (id, version) in batch {
-            update = update.bind(tenant.as_str()).bind(id.as_str()).bind(*version);
+            update = update.bind(id.as_str()).bind(*version);
         }
-        update.execute(&mut *connection).await?;
+        update.bind(tenant.as_str()).execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -52,8 +52,7 @@ static PARTS: ListStatement = ListStatement::new(
     "WITH wanted (id) AS (VALUES",
     1,
     ") SELECT d.id, d.version, d.source_version, d.source_time, d.received_at, d.status, d.content_hash, d.patient, \
-     d.part_of FROM wanted JOIN document d ON d.tenant = ? AND d.part_of = wanted.id AND d.part_of IS NOT NULL \
-     AND d.is_latest = 1",
+     d.part_of FROM wanted JOIN document d ON d.tenant = ? AND d.part_of = wanted.id AND d.is_latest = 1",
 );
 
 static SURVIVORS: ListStatement = ListStatement::new(

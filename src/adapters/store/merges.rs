@@ -43,26 +43,30 @@ pub(super) struct Merged {
     pub last_change: Option<i64>,
 }
 
+/// Once each: a list is filled up by repeating its last item.
 static MOVE: ListStatement = ListStatement::new(
-    "INSERT INTO document (tenant, id, version, is_latest, source, source_key, source_version, kind, resource_type, \
+    "WITH wanted (id, version) AS (VALUES",
+    2,
+    ") INSERT INTO document (tenant, id, version, is_latest, source, source_key, source_version, kind, resource_type, \
      patient, stated_patient, part_of, encounter, title, author, effective_at, source_time, received_at, \
      confidentiality, sensitivity, status, text, sections, pages, content_hash, receipt, ordinal) \
-     SELECT tenant, id, version + 1, 1, source, source_key, source_version, kind, resource_type, ?, \
-     NULLIF(COALESCE(stated_patient, patient), ?), part_of, encounter, title, author, effective_at, source_time, \
-     received_at, confidentiality, sensitivity, status, text, sections, pages, content_hash, receipt, ordinal \
-     FROM document WHERE (tenant, id, version) IN (VALUES",
-    3,
-    ")",
+     SELECT d.tenant, d.id, d.version + 1, 1, d.source, d.source_key, d.source_version, d.kind, d.resource_type, ?, \
+     NULLIF(COALESCE(d.stated_patient, d.patient), ?), d.part_of, d.encounter, d.title, d.author, d.effective_at, \
+     d.source_time, d.received_at, d.confidentiality, d.sensitivity, d.status, d.text, d.sections, d.pages, \
+     d.content_hash, d.receipt, d.ordinal \
+     FROM (SELECT DISTINCT id, version FROM wanted) w \
+     JOIN document d ON d.tenant = ? AND d.id = w.id AND d.version = w.version",
 );
 
 static MOVE_FACTS: ListStatement = ListStatement::new(
-    "INSERT INTO fact (tenant, document, version, ordinal, kind, code_system, code, display, value_number, \
+    "WITH wanted (id, version) AS (VALUES",
+    2,
+    ") INSERT INTO fact (tenant, document, version, ordinal, kind, code_system, code, display, value_number, \
      value_text, unit, status, effective_at, span_start, span_end) \
-     SELECT tenant, document, version + 1, ordinal, kind, code_system, code, display, value_number, \
-     value_text, unit, status, effective_at, span_start, span_end \
-     FROM fact WHERE (tenant, document, version) IN (VALUES",
-    3,
-    ")",
+     SELECT f.tenant, f.document, f.version + 1, f.ordinal, f.kind, f.code_system, f.code, f.display, \
+     f.value_number, f.value_text, f.unit, f.status, f.effective_at, f.span_start, f.span_end \
+     FROM (SELECT DISTINCT id, version FROM wanted) w \
+     JOIN fact f ON f.tenant = ? AND f.document = w.id AND f.version = w.version",
 );
 
 /// Applies a merge. What was decided before must have been written.
@@ -299,7 +303,7 @@ async fn documents_of(
     patient: &PatientId,
 ) -> Result<Vec<Moving>, StoreError> {
     const HELD: &str = "SELECT id, version, COALESCE(stated_patient, patient) AS stated FROM document \
-        WHERE tenant = $1 AND patient = $2 AND is_latest = 1 AND status <> 'deleted' ORDER BY id";
+        WHERE tenant = $1 AND patient = $2 AND is_latest = 1 AND status <> 'deleted'";
     let rows: Vec<MovingRow> =
         sqlx::query_as(HELD).bind(tenant.as_str()).bind(patient.as_str()).fetch_all(connection).await?;
     let moving = |row: MovingRow| Moving {
@@ -307,7 +311,10 @@ async fn documents_of(
         version: row.version,
         stated: PatientId::new(row.stated),
     };
-    Ok(rows.into_iter().map(moving).collect())
+    let mut documents: Vec<Moving> = rows.into_iter().map(moving).collect();
+    // Sorted here: asked to sort, the database walks all of the tenant in the order of ids.
+    documents.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(documents)
 }
 
 /// The documents that name one of these patients become new versions under the other.
@@ -326,18 +333,18 @@ async fn move_documents(
     demote(connection, tenant, &keys).await?;
     let to = regrouping.to.as_str();
     for (text, batch) in MOVE.batches(&keys) {
-        let mut insert = sqlx::query(AssertSqlSafe(text)).bind(to).bind(to);
+        let mut insert = sqlx::query(AssertSqlSafe(text));
         for (id, version) in batch {
-            insert = insert.bind(tenant.as_str()).bind(id.as_str()).bind(*version);
+            insert = insert.bind(id.as_str()).bind(*version);
         }
-        insert.execute(&mut *connection).await?;
+        insert.bind(to).bind(to).bind(tenant.as_str()).execute(&mut *connection).await?;
     }
     for (text, batch) in MOVE_FACTS.batches(&keys) {
         let mut insert = sqlx::query(AssertSqlSafe(text));
         for (id, version) in batch {
-            insert = insert.bind(tenant.as_str()).bind(id.as_str()).bind(*version);
+            insert = insert.bind(id.as_str()).bind(*version);
         }
-        merged.facts += insert.execute(&mut *connection).await?.rows_affected();
+        merged.facts += insert.bind(tenant.as_str()).execute(&mut *connection).await?.rows_affected();
     }
     let changed = |(id, version): &(DocumentId, i64)| Changed { origin, id: id.clone(), version: version + 1 };
     let changes: Vec<Changed<'_>> = keys.iter().map(changed).collect();

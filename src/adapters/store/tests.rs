@@ -408,7 +408,7 @@ proptest! {
 
     #[test]
     fn every_order_of_arrival_ends_alike((events, order, is_one_delivery) in orders()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let in_order: Vec<Outcome> = (1..).zip(&events).map(|(at, event)| outcome(event, at)).collect();
             let shuffled: Vec<Outcome> = order.iter().map(|index| in_order[*index].clone()).collect();

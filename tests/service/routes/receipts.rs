@@ -77,3 +77,51 @@ async fn a_sender_bound_to_sources_reaches_those_alone() {
     let path = format!("/v1/receipts/{}", text(&elsewhere["receipt"]));
     server.get(&bound, &path).await.problem(404, "not_found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_the_account_and_leaves_nothing() {
+    let server = Server::start().await;
+    server.ingest_fhir(&note("n1", "p1", "Seen for oldreason.")).await;
+    let body = bundle(&[
+        note("n1", "p1", "Seen for newreason."),
+        note("n2", "p1", "Another."),
+        json!({"resourceType": "Horoscope"}),
+    ]);
+    let sender = tokens::mint(SENDER);
+    let path = "/v1/sources/ehr/records?dry_run=true";
+    let told = server.send_to(&sender, path, FHIR, body.to_string()).await.expect(200).json();
+    assert_eq!(told["dry_run"], true);
+    let account = &told["account"];
+    for (name, count) in [("records", 3), ("stored", 2), ("added", 1), ("changed", 1), ("documents", 2)] {
+        assert_eq!(account[name], count, "{name}: {account}");
+    }
+    assert_eq!(account["quarantined"], json!({"unknown_resource": 1}));
+    assert!(server.found("newreason").await.is_empty());
+    assert_eq!(server.found("oldreason").await.len(), 1);
+    assert_eq!(server.app.store.newest_change().await.unwrap(), 1);
+    let account = server.ingest_fhir(&body).await["account"].clone();
+    assert_eq!((&account["added"], &account["changed"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_is_asked_to_wait_while_too_much_waits_to_be_read() {
+    let server = Server::idle(|config| config.max_backlog_bytes = 1_000).await;
+    let sender = tokens::mint(SENDER);
+    let body = "word ".repeat(190);
+    server.send(&sender, "ehr", TEXT, body.as_str()).await.expect(202);
+    let refused = server.send(&sender, "ehr", TEXT, body.as_str()).await;
+    assert!(refused.headers.contains_key("retry-after"));
+    refused.problem(429, "backlog_full");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_room_is_refused_before_it_is_read() {
+    let server = Server::idle(|config| config.max_inflight_bytes = 4_096).await;
+    let sender = tokens::mint(SENDER);
+    // Larger than all the room: alone it gets in.
+    server.send(&sender, "ehr", TEXT, "word ".repeat(2_000)).await.expect(202);
+    let room = server.app.ingest.admit(4_096).await.unwrap();
+    server.send(&sender, "ehr", TEXT, "word").await.problem(429, "too_much_at_once");
+    drop(room);
+    server.send(&sender, "ehr", TEXT, "word").await.expect(202);
+}

@@ -39,7 +39,8 @@ impl TlsFiles {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
-                let (_, refused) = roots.add_parsable_certificates(self::certificates(authority, "authority for senders")?);
+                let (_, refused) =
+                    roots.add_parsable_certificates(self::certificates(authority, "authority for senders")?);
                 if refused > 0 {
                     return Err(TlsError::Authority);
                 }
