@@ -5,7 +5,7 @@
 //! is asked how many events there have been, since the loss of the last one would show in no other way.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Data;
@@ -50,7 +50,7 @@ pub(super) async fn subscription(
 struct Round<'a> {
     asking: &'a Asking,
     feed: &'a SubscriptionFeed,
-    server: FhirServer,
+    server: Arc<FhirServer>,
     /// Before it everything is somebody else's to bring.
     begun: Timestamp,
 }
@@ -62,7 +62,7 @@ impl<'a> Round<'a> {
         feed: &'a SubscriptionFeed,
         asked_at: &Mutex<Option<Instant>>,
     ) -> Result<(), FeedError> {
-        let server = asking.server(&feed.url, &feed.credentials, feed.allow_http)?;
+        let server = asking.server(&feed.url, &feed.credentials, &[], feed.allow_http)?;
         let begun = match asking.state(BEGUN).await? {
             Some(begun) => begun,
             None => {
@@ -75,7 +75,7 @@ impl<'a> Round<'a> {
         let every = Duration::from_secs(feed.every_s.max(1));
         loop {
             let is_due = |at: &Option<Instant>| at.is_none_or(|at| at.elapsed() >= every);
-            let is_due = is_due(&asked_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            let is_due = is_due(&asked_at.lock().unwrap_or_else(PoisonError::into_inner));
             let inbox: Inbox = asking.state(Inbox::STATE).await?.unwrap_or_default();
             let has_work = !inbox.pending.is_empty()
                 || inbox.searches_wanted != inbox.searches_done
@@ -86,7 +86,7 @@ impl<'a> Round<'a> {
             }
             if is_due {
                 round.ask_for_counts(&inbox).await?;
-                *asked_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+                *asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
             round.fetch_pending(&inbox).await?;
             let unanswered = round.ask_for_missing(&inbox).await?;
