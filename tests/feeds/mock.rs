@@ -101,9 +101,9 @@ impl Mock {
     /// Makes changes, each an event of the subscription too.
     pub fn change(&self, changes: usize, people: usize) {
         let mut side = self.side();
-        for _ in 0..changes {
+        for change in 0..changes {
             let Side { world, rng, events, .. } = &mut *side;
-            let state = world.change(rng, people);
+            let state = world.change(rng, people, change > 0);
             let number = events.len() as u64 + 1;
             events.push((number, state.key, state.at));
         }
@@ -175,8 +175,11 @@ type Parameters = Query<BTreeMap<String, String>>;
 fn page_of(all: &[Value], parameters: &BTreeMap<String, String>, fate: Fate) -> (Vec<Value>, Option<usize>) {
     let count: usize = parameters.get("_count").and_then(|count| count.parse().ok()).unwrap_or(10);
     let offset: usize = parameters.get("_offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
-    let begin = if fate == Fate::Repeated { offset.saturating_sub(count) } else { offset };
-    let page = all.iter().skip(begin).take(count).cloned().collect();
+    if fate == Fate::Repeated && offset > 0 {
+        // The page before comes once more, and then the one that was asked for.
+        return (all.iter().skip(offset.saturating_sub(count)).take(count).cloned().collect(), Some(offset));
+    }
+    let page = all.iter().skip(offset).take(count).cloned().collect();
     (page, (offset + count < all.len()).then_some(offset + count))
 }
 

@@ -41,14 +41,14 @@ impl World {
     }
 
     /// Makes a change: a record made, changed, deleted or made again. Returns its new state.
-    pub fn change(&mut self, rng: &mut fastrand::Rng, people: usize) -> State {
+    pub fn change(&mut self, rng: &mut fastrand::Rng, people: usize, may_share_a_time: bool) -> State {
         let resource_type = TYPES[rng.usize(..TYPES.len())];
         let id = format!("{}{}", &resource_type[..1].to_lowercase(), rng.usize(..people));
         let key = format!("{resource_type}/{id}");
         let is_there = self.latest().get(&key).is_some_and(|state| state.body.is_some());
         let is_deletion = is_there && rng.usize(..5) == 0;
         let version = self.states.iter().filter(|state| state.key == key).count() as u64 + 1;
-        let at = self.tick(rng.usize(..6) == 0);
+        let at = self.tick(may_share_a_time && rng.usize(..6) == 0);
         let body = (!is_deletion).then(|| resource(rng, resource_type, &id, version, at));
         let state = State { key, version, at, body };
         self.states.push(state.clone());

@@ -1,6 +1,7 @@
 //! What every feed that we run has at hand, and how its runs follow each other and are noted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -59,11 +60,13 @@ pub(super) struct Asking {
     pub tenant: TenantId,
     pub source: SourceId,
     landed: AtomicU64,
+    /// Kept from run to run, with its connections and its token; made anew after a failure.
+    server: Mutex<Option<Arc<FhirServer>>>,
 }
 
 impl Asking {
     pub fn new(app: Data<App>, tenant: TenantId, source: SourceId) -> Self {
-        Self { app, upkeep: Upkeep::begin(), tenant, source, landed: AtomicU64::new(0) }
+        Self { app, upkeep: Upkeep::begin(), tenant, source, landed: AtomicU64::new(0), server: Mutex::default() }
     }
 
     /// Lands bytes; they are on disk when this returns.
@@ -90,9 +93,27 @@ impl Asking {
         Ok(self.app.store.keep_feed_state(&self.upkeep, &self.tenant, &self.source, name, state).await?)
     }
 
-    /// The server that this feed asks, with our credentials for it.
-    pub fn server(&self, url: &str, credentials: &FhirCredentials, allow_http: bool) -> Result<FhirServer, FeedError> {
-        let credentials = match credentials {
+    /// The server that this feed asks, with our credentials for it, which may also be shown to these origins.
+    pub fn server(
+        &self,
+        url: &str,
+        credentials: &FhirCredentials,
+        token_also_for: &[String],
+        allow_http: bool,
+    ) -> Result<Arc<FhirServer>, FeedError> {
+        let mut held = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = held.as_ref() {
+            return Ok(Arc::clone(server));
+        }
+        let credentials = self.credentials(credentials)?;
+        let server = FhirServer::new(url, credentials, allow_http, Patience::default())?;
+        let server = Arc::new(server.token_also_for(token_also_for)?);
+        *held = Some(Arc::clone(&server));
+        Ok(server)
+    }
+
+    fn credentials(&self, credentials: &FhirCredentials) -> Result<Credentials, FeedError> {
+        Ok(match credentials {
             FhirCredentials::None => Credentials::None,
             FhirCredentials::Bearer { token } => {
                 let token = String::from_utf8(self.secret(token)?).map_err(|_| FeedError::Secret(token.0.clone()))?;
@@ -107,8 +128,7 @@ impl Asking {
                 };
                 Credentials::Backend(Box::new(SmartBackend::new(settings, &self.secret(private_key)?)?))
             }
-        };
-        Ok(FhirServer::new(url, credentials, allow_http, Patience::default())?)
+        })
     }
 
     pub fn secret(&self, name: &SecretName) -> Result<Vec<u8>, FeedError> {
@@ -141,6 +161,7 @@ impl Asking {
                 }
                 Err(error) => {
                     failures += 1;
+                    self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
                     last_error = Some(error.to_string());
                     tracing::warn!(source = %self.source, %error, failures, "a feed's run failed and is tried again");
                     pause_after(failures, error, every)

@@ -4,6 +4,7 @@
 //! when all of it has landed does the next export begin at its time. An export that the server lost midway is begun
 //! again; since records may have been deleted between the two, the one after goes back to the time of the first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -67,15 +68,14 @@ enum Fetched {
 struct Export<'a> {
     asking: &'a Asking,
     feed: &'a BulkFeed,
-    server: FhirServer,
+    server: Arc<FhirServer>,
     state: Mutex<State>,
 }
 
 impl<'a> Export<'a> {
     /// One export to its end; after a lost one a second, and a third for what was deleted meanwhile.
     async fn run(asking: &'a Asking, feed: &'a BulkFeed) -> Result<(), FeedError> {
-        let server = asking.server(&feed.url, &feed.credentials, feed.allow_http)?;
-        let server = server.token_also_for(&feed.token_also_for)?;
+        let server = asking.server(&feed.url, &feed.credentials, &feed.token_also_for, feed.allow_http)?;
         let state = Mutex::new(asking.state(STATE).await?.unwrap_or_default());
         let export = Self { asking, feed, server, state };
         for _ in 0..MOST_EXPORTS {
@@ -88,7 +88,8 @@ impl<'a> Export<'a> {
 
     /// Whether nothing is left to ask for.
     async fn once(&self) -> Result<bool, FeedError> {
-        let running = match self.state.lock().await.running.clone() {
+        let running = self.state.lock().await.running.clone();
+        let running = match running {
             Some(running) => running,
             None => self.begin().await?,
         };

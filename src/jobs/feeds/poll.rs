@@ -30,7 +30,7 @@ async fn run(asking: &Asking, feed: &PollFeed) -> Result<(), FeedError> {
     if feed.types.is_empty() {
         return Err(FeedError::Refused("no types are named"));
     }
-    let server = asking.server(&feed.url, &feed.credentials, feed.allow_http)?;
+    let server = asking.server(&feed.url, &feed.credentials, &[], feed.allow_http)?;
     let searches: Vec<Search> = feed.types.iter().map(|name| search(asking, &server, feed, name)).collect();
     let runs: Vec<_> = searches.iter().map(|search| search.run().boxed()).collect();
     let results: Vec<Result<(), FeedError>> =

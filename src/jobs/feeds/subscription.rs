@@ -5,12 +5,13 @@
 //! is asked how many events there have been, since the loss of the last one would show in no other way.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Data;
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt};
 use jiff::SignedDuration;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::asking::{Asking, FeedError};
@@ -47,10 +48,17 @@ pub(super) async fn subscription(
     asking.repeat(LOOK, stopped, || Round::run(&asking, &feed, &asked_at).boxed()).await;
 }
 
+/// A record as the server has it now; without content when it is gone.
+struct Fetched {
+    key: String,
+    wish: u64,
+    content: Option<Vec<u8>>,
+}
+
 struct Round<'a> {
     asking: &'a Asking,
     feed: &'a SubscriptionFeed,
-    server: FhirServer,
+    server: Arc<FhirServer>,
     /// Before it everything is somebody else's to bring.
     begun: Timestamp,
 }
@@ -62,7 +70,7 @@ impl<'a> Round<'a> {
         feed: &'a SubscriptionFeed,
         asked_at: &Mutex<Option<Instant>>,
     ) -> Result<(), FeedError> {
-        let server = asking.server(&feed.url, &feed.credentials, feed.allow_http)?;
+        let server = asking.server(&feed.url, &feed.credentials, &[], feed.allow_http)?;
         let begun = match asking.state(BEGUN).await? {
             Some(begun) => begun,
             None => {
@@ -75,7 +83,7 @@ impl<'a> Round<'a> {
         let every = Duration::from_secs(feed.every_s.max(1));
         loop {
             let is_due = |at: &Option<Instant>| at.is_none_or(|at| at.elapsed() >= every);
-            let is_due = is_due(&asked_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            let is_due = is_due(&asked_at.lock().unwrap_or_else(PoisonError::into_inner));
             let inbox: Inbox = asking.state(Inbox::STATE).await?.unwrap_or_default();
             let has_work = !inbox.pending.is_empty()
                 || inbox.searches_wanted != inbox.searches_done
@@ -86,7 +94,7 @@ impl<'a> Round<'a> {
             }
             if is_due {
                 round.ask_for_counts(&inbox).await?;
-                *asked_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+                *asked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
             round.fetch_pending(&inbox).await?;
             let unanswered = round.ask_for_missing(&inbox).await?;
@@ -104,44 +112,63 @@ impl<'a> Round<'a> {
         Ok(app.store.change_feed_state(upkeep, tenant, source, Inbox::STATE, change).await?)
     }
 
-    /// Every pending record as it is now, or that it is gone.
+    /// Every pending record as it is now, or that it is gone. One that can't be had doesn't keep the others.
     async fn fetch_pending(&self, inbox: &Inbox) -> Result<(), FeedError> {
+        let mut failed = None;
         for round in inbox.pending.iter().collect::<Vec<_>>().chunks(FETCHES_A_ROUND) {
             let fetches: Vec<_> = round.iter().map(|(key, wish)| self.fetch(key, **wish).boxed()).collect();
             let fetches = futures_util::stream::iter(fetches).buffer_unordered(FETCHES_AT_ONCE);
-            let fetched: Vec<(String, u64, Option<String>)> = fetches.try_collect().await?;
-            let found = fetched.iter().filter_map(|(_, _, found)| found.as_ref());
-            let entries: Vec<String> = found.map(|resource| format!("{{\"resource\":{resource}}}")).collect();
-            if !entries.is_empty() {
-                let bundle = bundle_of("collection", entries.iter().map(String::as_str));
-                self.asking.land(Format::FhirJson, None, bundle).await?;
+            let results: Vec<Result<Fetched, FeedError>> = fetches.collect().await;
+            let mut fetched = Vec::new();
+            for result in results {
+                match result {
+                    Ok(record) => fetched.push(record),
+                    Err(error) => failed = Some(error),
+                }
             }
-            let gone: Vec<String> =
-                fetched.iter().filter(|(_, _, found)| found.is_none()).map(|(key, ..)| key.clone()).collect();
-            if !gone.is_empty() {
-                self.asking.land(Format::FhirJson, None, deletions_of(&gone)).await?;
-            }
+            self.land(&fetched).await?;
             self.change(|inbox| {
                 // A newer wish for the same record came while it was fetched: it stays.
-                for (key, wish, _) in &fetched {
-                    if inbox.pending.get(key) == Some(wish) {
-                        inbox.pending.remove(key);
+                for record in &fetched {
+                    if inbox.pending.get(&record.key) == Some(&record.wish) {
+                        inbox.pending.remove(&record.key);
                     }
                 }
             })
             .await?;
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn land(&self, fetched: &[Fetched]) -> Result<(), FeedError> {
+        let mut entries = Vec::new();
+        for content in fetched.iter().filter_map(|record| record.content.as_ref()) {
+            match serde_json::from_slice::<&RawValue>(content) {
+                Ok(resource) => entries.push(format!("{{\"resource\":{resource}}}")),
+                // On its own, so that it alone ends in quarantine.
+                Err(_) if !content.is_empty() => self.asking.land(Format::FhirJson, None, content.clone()).await?,
+                Err(_) => {}
+            }
+        }
+        if !entries.is_empty() {
+            let bundle = bundle_of("collection", entries.iter().map(String::as_str));
+            self.asking.land(Format::FhirJson, None, bundle).await?;
+        }
+        let gone = fetched.iter().filter(|record| record.content.is_none());
+        let gone: Vec<String> = gone.map(|record| record.key.clone()).collect();
+        if !gone.is_empty() {
+            self.asking.land(Format::FhirJson, None, deletions_of(&gone)).await?;
+        }
         Ok(())
     }
 
-    /// One record as it is now; nothing when it is gone.
-    async fn fetch(&self, key: &str, wish: u64) -> Result<(String, u64, Option<String>), FeedError> {
+    async fn fetch(&self, key: &str, wish: u64) -> Result<Fetched, FeedError> {
         let answer = self.server.get(&self.server.address(key, &[])?, None).await?;
-        let found = match answer.status {
+        let content = match answer.status {
             404 | 410 => None,
-            _ => Some(String::from_utf8_lossy(&answer.success()?.bytes).into_owned()),
+            _ => Some(answer.success()?.bytes),
         };
-        Ok((key.to_owned(), wish, found))
+        Ok(Fetched { key: key.to_owned(), wish, content })
     }
 
     /// Asks for events that were missed. Returns whether some must be searched for instead.

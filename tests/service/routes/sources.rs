@@ -70,3 +70,35 @@ async fn sources_of_one_namespace_mean_the_same_people_and_others_do_not() {
     assert_eq!((found("p1", "nearword").await, found("p1", "farword").await), (1, 0));
     assert_eq!((found("shop:p1", "nearword").await, found("shop:p1", "farword").await), (0, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_is_run_here_shows_how_it_fares_and_one_that_is_pushed_does_not() {
+    let server = Server::start().await;
+    let admin = tokens::mint(ADMIN);
+    // Nobody listens there.
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut body = json!({"patients": "main", "warn_after_s": 1, "error_after_s": 2, "mapping": null, "feed": {
+        "mode": "poll", "url": format!("http://{unused}/fhir"), "types": ["Patient"],
+        "credentials": {"kind": "bearer", "token": "absent-secret"}}});
+    server.put(&admin, "/v1/admin/sources/away", &body).await.expect(200);
+    let state = |sources: &serde_json::Value, name: &str| {
+        let found = sources["sources"].as_array().unwrap().iter().find(|source| source["name"] == name);
+        found.unwrap()["feed_state"].clone()
+    };
+    let failed = async |why: &str| {
+        let path = "/v1/admin/sources";
+        server
+            .until(why, async || {
+                let sources = server.get(&admin, path).await.expect(200).json();
+                assert!(state(&sources, "ehr").is_null());
+                let away = state(&sources, "away");
+                let error = away["error"].as_str().unwrap_or_default().to_owned();
+                (error.contains(why) && away["failures"].as_u64() > Some(0)).then_some(())
+            })
+            .await;
+    };
+    failed("absent-secret").await;
+    body["feed"]["credentials"] = json!({"kind": "none"});
+    server.put(&admin, "/v1/admin/sources/away", &body).await.expect(200);
+    failed("can't be reached").await;
+}
