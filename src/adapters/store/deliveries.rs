@@ -1,6 +1,9 @@
 //! Deliveries as they came, and how each fares.
 
+use std::cell::RefCell;
+
 use sqlx::FromRow;
+use zstd::bulk::Decompressor;
 
 use super::{Store, StoreError};
 use crate::access::{Access, Operation};
@@ -67,12 +70,29 @@ pub(super) struct DeliveryRow {
     received_at: i64,
 }
 
+thread_local! {
+    /// Its working memory is dear to set up beside a small delivery.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn decompress(bytes: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let mut decompressor = match kept.take() {
+            Some(decompressor) => decompressor,
+            None => Decompressor::new()?,
+        };
+        let decompressed = decompressor.decompress(bytes, size);
+        *kept = Some(decompressor);
+        decompressed
+    })
+}
+
 impl TryFrom<DeliveryRow> for Delivery {
     type Error = StoreError;
 
     fn try_from(row: DeliveryRow) -> Result<Self, StoreError> {
         let size = super::rows::number(row.size, "delivery size")?;
-        let bytes = zstd::bulk::decompress(&row.bytes, size).map_err(|_| StoreError::Corrupt { what: "delivery" })?;
+        let bytes = decompress(&row.bytes, size).map_err(|_| StoreError::Corrupt { what: "delivery" })?;
         Ok(Delivery {
             receipt: ReceiptId::new(row.receipt),
             tenant: TenantId::new(row.tenant),
