@@ -145,3 +145,19 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         shed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_room_a_message_is_answered_so() {
+        let (mut sender, receiver) = tokio::io::duplex(64);
+        let budget = Budget { steps: Arc::new(Semaphore::new(0)), patience: Duration::ZERO };
+        let mut frames = Frames::new(receiver, 100, Duration::from_secs(20), budget);
+        sender.write_all(b"\x0bMSH|\x1c\r").await.unwrap();
+        assert_eq!(frames.next().await.unwrap(), Some(Arrived::NoRoom(b"MSH|".to_vec())));
+    }
+}

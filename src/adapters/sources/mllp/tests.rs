@@ -125,15 +125,6 @@ async fn many_connections_at_once_are_all_answered_and_a_stop_ends_them() {
     echo.running.await.unwrap();
 }
 
-#[tokio::test]
-async fn without_room_a_message_is_answered_so() {
-    let (mut sender, receiver) = tokio::io::duplex(64);
-    let budget = Budget { steps: Arc::new(Semaphore::new(0)), patience: Duration::ZERO };
-    let mut frames = Frames::new(receiver, 100, Duration::from_secs(20), budget);
-    sender.write_all(b"\x0bMSH|\x1c\r").await.unwrap();
-    assert_eq!(frames.next().await.unwrap(), Some(Arrived::NoRoom(b"MSH|".to_vec())));
-}
-
 /// An authority, and a certificate and key that it signed for `localhost`.
 fn certified() -> (String, String, String) {
     let authority_key = rcgen::KeyPair::generate().unwrap();
