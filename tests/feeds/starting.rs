@@ -2,18 +2,23 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use anamnesis::access::Upkeep;
+use anamnesis::adapters::index::IndexError;
 use anamnesis::adapters::inference::{DeviceChoice, Embedder, Manifest};
-use anamnesis::app::App;
+use anamnesis::app::{App, StartError};
 use anamnesis::config::Config;
 use anamnesis::http;
 use anamnesis::jobs::Background;
 use tempfile::TempDir;
 
 use crate::tiny_model::write_tiny_model;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
 
 struct Model {
     manifest: Manifest,
@@ -31,6 +36,18 @@ fn model() -> &'static Model {
     })
 }
 
+/// The service before may still be letting go of its index.
+async fn started(config: Config) -> App {
+    let (model, begun) = (model(), Instant::now());
+    loop {
+        let embedder = Embedder::load(&model.manifest, &model.folder, DeviceChoice::Cpu).unwrap();
+        match App::start(config.clone(), embedder).await {
+            Err(StartError::Index(IndexError::InUse)) if begun.elapsed() < PATIENCE => tokio::time::sleep(POLL).await,
+            started => return started.unwrap(),
+        }
+    }
+}
+
 pub struct Started {
     pub app: Data<App>,
     pub base: String,
@@ -40,9 +57,7 @@ pub struct Started {
 
 impl Started {
     pub async fn new(config: Config) -> Self {
-        let model = model();
-        let embedder = Embedder::load(&model.manifest, &model.folder, DeviceChoice::Cpu).unwrap();
-        let app = Data::from(Arc::new(App::start(config, embedder).await.unwrap()));
+        let app = Data::from(Arc::new(started(config).await));
         let serving = http::serve(app.clone(), Upkeep::begin()).unwrap();
         for server in serving.running {
             tokio::spawn(server);

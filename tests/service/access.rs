@@ -169,6 +169,7 @@ fn the_document_asks_for_a_token_wherever_the_service_does() {
         let scheme = match expected {
             Open => Value::Null,
             Signed => json!([{"signature": []}]),
+            Status(_) if path.starts_with("/v1/subscriptions/") => json!([{"source_secret": []}]),
             Status(_) => json!([{"bearer": []}]),
         };
         assert_eq!(operation["security"], scheme, "{method} {path}");
@@ -189,7 +190,8 @@ async fn every_caller_gets_what_the_table_says() {
             };
             assert_eq!(reply.status, status, "{method} {path} for {}: {}", CALLERS[number], reply.text());
             match status {
-                401 => drop(reply.problem(401, "signature_invalid")),
+                401 if matches!(expected, Signed) => drop(reply.problem(401, "signature_invalid")),
+                401 => drop(reply.problem(401, "token_invalid")),
                 403 => drop(reply.problem(403, "scope_missing")),
                 404 => {
                     let code = if path.ends_with("/records") { "unknown_source" } else { "not_found" };

@@ -168,7 +168,7 @@ async fn a_delivery_that_cannot_be_taken_is_refused() {
     let sender = tokens::mint(SENDER);
     let send =
         async |source: &str, content_type: &str, body: &str| server.send(&sender, source, content_type, body).await;
-    for content_type in ["application/xml", "application/pdf", "nonsense", "multipart/form-data; boundary=x"] {
+    for content_type in ["application/zip", "image/png", "nonsense", "multipart/form-data; boundary=x"] {
         send("ehr", content_type, "{}").await.problem(415, "unsupported_media_type");
     }
     let untyped = server.request(Method::POST, &sender, "/v1/sources/ehr/records").body("{}");

@@ -69,6 +69,8 @@ pub fn detect(name: Option<&str>, head: &[u8]) -> Detected {
     }
     let text = Text::read(head);
     match extension.as_str() {
+        // A part of a page looks like XML; so does a page in XHTML.
+        "html" | "htm" | "xhtml" if !text.is_binary => Detected::Known(Format::Html),
         _ if text.is_xml() => xml::detect(&text.content),
         "json" => json(&text.content, head.len() < HEAD_BYTES),
         "ndjson" | "jsonl" => json_lines(&text.content),

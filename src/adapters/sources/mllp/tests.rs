@@ -1,3 +1,5 @@
+//! The listener against clients that cut, mix and flood.
+
 use std::sync::Mutex;
 
 use tokio::io::AsyncReadExt;
