@@ -65,9 +65,14 @@ pub async fn kick_off(
     files.push(("error", b"{\"resourceType\":\"OperationOutcome\",\"issue\":[]}\n".to_vec()));
     let at = Timestamp::now() - SignedDuration::from_millis(1);
     side.exports.begun.push(Export { since, at, files, waited: 0, is_lost: false });
-    let info = request.connection_info();
-    let place = format!("{}://{}/fhir/bulk/{}", info.scheme(), info.host(), side.exports.begun.len() - 1);
+    let place = format!("{}/fhir/bulk/{}", base(&request), side.exports.begun.len() - 1);
     HttpResponse::Accepted().insert_header(("content-location", place)).finish()
+}
+
+/// The address that the asker reached us by.
+fn base(request: &HttpRequest) -> String {
+    let info = request.connection_info();
+    format!("{}://{}", info.scheme(), info.host())
 }
 
 pub async fn status(shared: Shared, request: HttpRequest, number: Path<usize>) -> HttpResponse {
@@ -75,7 +80,7 @@ pub async fn status(shared: Shared, request: HttpRequest, number: Path<usize>) -
         Ok(fate) => fate,
         Err(no) => return no,
     };
-    let info = request.connection_info();
+    let base = base(&request);
     let body = {
         let mut side = shared.lock().unwrap();
         let (waits, requires_token) = (side.exports.waits, side.exports.requires_token);
@@ -88,11 +93,7 @@ pub async fn status(shared: Shared, request: HttpRequest, number: Path<usize>) -
         }
         let list = |part: &str| -> Vec<serde_json::Value> {
             let files = export.files.iter().enumerate().filter(|(_, (name, _))| *name == part);
-            files
-                .map(|(file, _)| {
-                    json!({"type": "Any", "url": format!("{}://{}/fhir/files/{number}/{file}", info.scheme(), info.host())})
-                })
-                .collect()
+            files.map(|(file, _)| json!({"type": "Any", "url": format!("{base}/fhir/files/{number}/{file}")})).collect()
         };
         json!({"transactionTime": export.at.to_string(), "request": "r", "requiresAccessToken": requires_token,
                "output": list("output"), "deleted": list("deleted"), "error": list("error")})

@@ -25,11 +25,6 @@ fn patient(id: usize) -> String {
 async fn has(server: &Server, documents: usize) {
     server
         .until(&format!("{documents} documents are there"), async || {
-            eprintln!(
-                "DEBUG {:?} {:?}",
-                feed_runs(server).await,
-                latest_documents(server).await.iter().map(|d| d.source_key.clone()).collect::<Vec<_>>()
-            );
             let read = landed_unread(server).await == 0;
             (read && latest_documents(server).await.len() == documents).then_some(())
         })

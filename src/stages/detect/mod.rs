@@ -245,6 +245,7 @@ mod tests {
             ("a.doc", b"{\\rtf1 a}", Format::Rtf),
             ("a.zip", b"PK\x03\x04...word/document.xml", Format::Docx),
             ("a.txt", b"<!DOCTYPE HTML><p>", Format::Html),
+            ("part.html", b"<h1>Visit</h1>", Format::Html),
             ("a.txt", b"Seen today.", Format::Text),
             ("a.MD", b"# Plan", Format::Markdown),
             ("dir.x/a.json", b"{\"resourceType\":\"Flag\"}", Format::FhirJson),
