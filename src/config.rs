@@ -128,12 +128,12 @@ pub struct SourceConfig {
 
 #[derive(Deserialize)]
 struct SourcesFile {
-    #[serde(default)]
+    #[serde(default, rename = "source")]
     sources: Vec<SourceConfig>,
 }
 
 impl SourceConfig {
-    /// The `[[sources]]` of a file; other settings in it are not looked at.
+    /// The `[[source]]` of a file; other settings in it are not looked at.
     pub fn read_all(path: &Path) -> Result<Vec<Self>, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
@@ -141,11 +141,13 @@ impl SourceConfig {
             .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut sources = file.sources;
-        sources
-            .iter_mut()
-            .filter_map(|source| source.mapping.as_mut())
-            .for_each(|mapping| *mapping = folder.join(&*mapping));
+        sources.iter_mut().for_each(|source| source.resolve_paths(folder));
         Ok(sources)
+    }
+
+    /// A shipped mapping goes by its name; any other is a file.
+    fn resolve_paths(&mut self, folder: &Path) {
+        self.mapping.iter_mut().filter(|mapping| !is_bare_name(mapping)).for_each(|path| *path = folder.join(&*path));
     }
 }
 
@@ -237,8 +239,7 @@ impl Config {
         self.development_key_file.iter_mut().for_each(resolve);
         self.secrets_dir.iter_mut().for_each(resolve);
         self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()).for_each(resolve);
-        let mappings = self.sources.iter_mut().filter_map(|source| source.mapping.as_mut());
-        mappings.filter(|mapping| !is_bare_name(mapping)).for_each(resolve);
+        self.sources.iter_mut().for_each(|source| source.resolve_paths(folder));
     }
 
     fn apply_variables(&mut self) -> Result<(), ConfigError> {

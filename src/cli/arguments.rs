@@ -133,7 +133,7 @@ pub enum ModelsCommand {
 
 #[derive(Subcommand)]
 pub enum SourcesCommand {
-    /// Declare the `[[sources]]` of a TOML file, or change what was declared
+    /// Declare the `[[source]]` of a TOML file, or change what was declared
     Declare { file: PathBuf },
     /// Show what is declared and how each feed fares
     List,

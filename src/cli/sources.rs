@@ -25,7 +25,7 @@ pub async fn run(config: Config, command: SourcesCommand) -> Done {
 async fn declare(store: &Store, tenant: &TenantId, file: &Path) -> Done {
     let declared = SourceConfig::read_all(file)?;
     if declared.is_empty() {
-        return Err(Failure::new("the file declares no [[sources]]"));
+        return Err(Failure::new("the file declares no [[source]]"));
     }
     let described = declared.iter().map(describe_source).collect::<Result<Vec<_>, _>>()?;
     for description in described {

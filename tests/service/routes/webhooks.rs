@@ -103,7 +103,8 @@ async fn hubspot_and_salesforce_sign_in_their_own_ways() {
 async fn the_same_post_again_has_no_second_effect() {
     let server = Server::with(with_webhooks).await;
     let body = ticket(1, "onceword", 1);
-    let signed = signed_at(now(), &body);
+    let signed_when = now();
+    let signed = signed_at(signed_when, &body);
     let first = post(&server, "crm", signed.clone(), &body).await.expect(202);
     indexed(&server, &first).await;
     let first = first.json();
@@ -112,7 +113,7 @@ async fn the_same_post_again_has_no_second_effect() {
         assert_eq!(again, first);
     }
     // The same content signed anew is another post, and changes nothing either.
-    let anew = post(&server, "crm", signed_at(now() - 1, &body), &body).await.expect(202);
+    let anew = post(&server, "crm", signed_at(signed_when - 1, &body), &body).await.expect(202);
     assert_ne!(anew.json()["receipt"], first["receipt"]);
     indexed(&server, &anew).await;
     server.document_with("onceword").await;
