@@ -61,9 +61,9 @@ test: ## test everything: pages, crate, and the pages in a browser, before a moc
 	$(MAKE) --no-print-directory web
 	cd web && npm run check && npm test
 	cd web && CHROMIUM="$$(bash ../scripts/chromium.sh)" env -u ANAMNESIS_URL npm run test:browser
-	cargo test --locked --no-run
+	cargo test --workspace --locked --no-run
 	$(DEV_BINARY) models pull
-	cargo test --locked
+	cargo test --workspace --locked
 	bash scripts/browser-test.sh $(DEV_BINARY)
 
 bench: build ## measure retrieval, embedding, ingest and search, each beside its peer
@@ -74,8 +74,8 @@ smoke: build ## start the demo on an empty folder, have it answer its question, 
 	bash scripts/smoke.sh $(BINARY)
 
 lint: ## formatting and clippy
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --workspace --locked --all-targets -- -D warnings
 
 licences: ## hold every dependency's licence to the list in .ci/licences.py
 	python3 -B -m doctest .ci/licences.py
