@@ -49,18 +49,6 @@ impl Operations {
         if allowed { Ok(()) } else { Err(Denied { scope: operation.scope().to_owned() }) }
     }
 
-    /// Sending records of these types and no others.
-    pub(super) fn allow_types(&self, source: &SourceId, resource_types: &[&str]) -> Result<(), Denied> {
-        let missing = resource_types.iter().find(|resource_type| !self.ingest.covers(resource_type));
-        match missing {
-            Some(resource_type) => Err(Denied { scope: format!("system/{resource_type}.c") }),
-            None if resource_types.is_empty() || !self.allows_source(source) => {
-                Err(Denied { scope: INGEST_SCOPE.to_owned() })
-            }
-            None => Ok(()),
-        }
-    }
-
     fn allows_source(&self, source: &SourceId) -> bool {
         self.sources.as_ref().is_none_or(|sources| sources.contains(source))
     }
@@ -68,8 +56,7 @@ impl Operations {
     /// Their names, for a page that tells a caller what it may do: `ingest` when any record may be
     /// sent anywhere, then `reindex`, `quarantine`, `sources`, `quality`.
     pub(super) fn names(&self) -> Vec<&'static str> {
-        let may_ingest =
-            self.ingest != Types::none() && self.sources.as_ref().is_none_or(|sources| !sources.is_empty());
+        let may_ingest = self.ingest == Types::All && self.sources.as_ref().is_none_or(|sources| !sources.is_empty());
         let admin = ADMIN_SCOPES
             .into_iter()
             .filter(|scope| self.admin.contains(scope))
@@ -128,7 +115,6 @@ mod tests {
         let operations = Scopes::parse("system/*.c").operations(Some(BTreeSet::from([source("lab")])));
         assert!(may_ingest(&operations, "lab"));
         assert!(!may_ingest(&operations, "pharmacy"));
-        assert!(operations.allow_types(&source("pharmacy"), &["Observation"]).is_err());
         assert_eq!(operations.names(), ["ingest"]);
 
         let nowhere = Scopes::parse("system/*.c").operations(Some(BTreeSet::new()));
@@ -137,12 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_for_one_type_sends_that_type() {
-        let operations = operations("system/Observation.c system/Condition.cu");
-        assert!(operations.allow_types(&source("lab"), &["Observation", "Condition"]).is_ok());
-        let denied = operations.allow_types(&source("lab"), &["Observation", "Patient"]).unwrap_err();
-        assert_eq!(denied.scope, "system/Patient.c");
-        assert!(operations.allow_types(&source("lab"), &[]).is_err());
+    fn what_a_token_is_told_it_may_do_is_what_it_may() {
+        assert!(operations("system/Observation.c system/Condition.cu").names().is_empty());
+        assert_eq!(operations("system/*.c anamnesis/admin.reindex").names(), ["ingest", "reindex"]);
     }
 
     #[test]

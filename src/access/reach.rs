@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::operations::Operations;
 use super::{Denied, Operation, Permit};
-use crate::domain::{Confidentiality, Labels, PatientId, SourceId, TenantId};
+use crate::domain::{Confidentiality, Labels, PatientId, TenantId};
 
 /// What a read does: find rows by a question, or open one whose id is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,16 +159,6 @@ impl Access {
     pub fn permit(&self, operation: Operation) -> Result<Permit, Denied> {
         self.operations.allow(&operation)?;
         Ok(Permit::new(self.tenant.clone(), self.caller.clone(), operation))
-    }
-
-    /// Proof that this caller may send records of these resource types, and no others, to `source`:
-    /// for a token whose scopes name types (`system/Observation.c`), where [`Operation::Ingest`] through
-    /// [`Access::permit`] needs every type. The one who holds it sees to it that no other type is in.
-    ///
-    /// Errors: [`Denied`] names the first scope that is missing.
-    pub fn permit_ingest_of(&self, source: SourceId, resource_types: &[&str]) -> Result<Permit, Denied> {
-        self.operations.allow_types(&source, resource_types)?;
-        Ok(Permit::new(self.tenant.clone(), self.caller.clone(), Operation::Ingest(source)))
     }
 
     /// Names of the writes and administrative acts allowed: `ingest`, `reindex`, `quarantine`, `sources`, `quality`.

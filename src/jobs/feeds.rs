@@ -1,12 +1,12 @@
 //! Runs the feeds that we fetch or listen for: one task each, begun and ended as sources are declared and changed.
 
-mod asking;
 mod bulk;
 mod files;
 mod mllp;
 mod poll;
 mod search;
 mod subscription;
+mod worker;
 
 use std::collections::HashMap;
 use std::time::Duration;

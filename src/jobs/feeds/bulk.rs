@@ -13,7 +13,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_RANGE};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
-use super::asking::{Asking, FeedError};
+use super::worker::{FeedError, FeedWorker};
 use crate::adapters::sources::bulk_export::{ExportFile, ExportPart, Manifest, Slicer};
 use crate::adapters::sources::fhir_server::{Answer, FhirError, FhirServer, next_part, retry_after};
 use crate::app::App;
@@ -53,9 +53,9 @@ pub(super) async fn bulk(
     feed: BulkFeed,
     stopped: watch::Receiver<bool>,
 ) {
-    let asking = Asking::new(app, tenant, description.name);
+    let worker = FeedWorker::new(app, tenant, description.name);
     let every = Duration::from_secs(feed.every_s.max(1));
-    asking.repeat(every, stopped, || Export::run(&asking, &feed).boxed()).await;
+    worker.repeat(every, stopped, || Export::run(&worker, &feed).boxed()).await;
 }
 
 /// How a file's fetching ended.
@@ -66,7 +66,7 @@ enum Fetched {
 }
 
 struct Export<'a> {
-    asking: &'a Asking,
+    worker: &'a FeedWorker,
     feed: &'a BulkFeed,
     server: Arc<FhirServer>,
     state: Mutex<State>,
@@ -74,10 +74,10 @@ struct Export<'a> {
 
 impl<'a> Export<'a> {
     /// One export to its end; after a lost one a second, and a third for what was deleted meanwhile.
-    async fn run(asking: &'a Asking, feed: &'a BulkFeed) -> Result<(), FeedError> {
-        let server = asking.server(&feed.url, &feed.credentials, &feed.token_also_for, feed.allow_http)?;
-        let state = Mutex::new(asking.state(STATE).await?.unwrap_or_default());
-        let export = Self { asking, feed, server, state };
+    async fn run(worker: &'a FeedWorker, feed: &'a BulkFeed) -> Result<(), FeedError> {
+        let server = worker.server(&feed.url, &feed.credentials, &feed.token_also_for, feed.allow_http)?;
+        let state = Mutex::new(worker.state(STATE).await?.unwrap_or_default());
+        let export = Self { worker, feed, server, state };
         for _ in 0..MOST_EXPORTS {
             if export.once().await? {
                 return Ok(());
@@ -129,7 +129,7 @@ impl<'a> Export<'a> {
         let status_url = self.server.link(location)?.url.to_string();
         let running = Running { status_url, manifest: None };
         self.change(|state| state.running = Some(running.clone())).await?;
-        tracing::info!(source = %self.asking.source, "bulk export begun");
+        tracing::info!(source = %self.worker.source, "bulk export begun");
         Ok(running)
     }
 
@@ -169,7 +169,7 @@ impl<'a> Export<'a> {
                     failures = self.patiently(failures, FhirError::Status(answer.status)).await?;
                 }
                 status => {
-                    // The export failed, not the asking: the next run begins another.
+                    // The export failed, not the worker: the next run begins another.
                     self.give_up().await?;
                     return Err(FhirError::Status(status).into());
                 }
@@ -228,7 +228,7 @@ impl<'a> Export<'a> {
         };
         let encoding = response.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
         let is_encoded = encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
-        let mut slicer = Slicer::new(at, file.landed, SLICE_BYTES, self.asking.app.config.max_body_bytes);
+        let mut slicer = Slicer::new(at, file.landed, SLICE_BYTES, self.worker.app.config.max_body_bytes);
         let mut slices = Vec::new();
         while let Some(part) = next_part(&mut response).await? {
             slicer.push(&part, &mut slices)?;
@@ -254,7 +254,7 @@ impl<'a> Export<'a> {
     ) -> Result<(), FeedError> {
         if lines > 0 {
             let name = format!("{}-{number}-{}", file.part.as_str(), file.landed);
-            self.asking.land(Format::FhirNdjson, Some(name), bytes).await?;
+            self.worker.land(Format::FhirNdjson, Some(name), bytes).await?;
         }
         file.landed = end;
         file.lines += lines;
@@ -264,7 +264,7 @@ impl<'a> Export<'a> {
     async fn file_done(&self, number: usize, file: &mut ExportFile) -> Result<Fetched, FeedError> {
         file.is_done = true;
         if file.part == ExportPart::Error && file.lines > 0 {
-            let (source, lines) = (&self.asking.source, file.lines);
+            let (source, lines) = (&self.worker.source, file.lines);
             tracing::warn!(%source, lines, "the server reports what it could not export");
         }
         self.keep_file(number, file).await?;
@@ -293,13 +293,13 @@ impl<'a> Export<'a> {
         })
         .await?;
         self.discard(status_url).await;
-        tracing::info!(source = %self.asking.source, "bulk export landed");
+        tracing::info!(source = %self.worker.source, "bulk export landed");
         Ok(!had_lost)
     }
 
     /// Lets go of an export that can't be fetched any more.
     async fn give_up(&self) -> Result<(), FeedError> {
-        tracing::warn!(source = %self.asking.source, "an export was lost by the server and is begun again");
+        tracing::warn!(source = %self.worker.source, "an export was lost by the server and is begun again");
         self.change(|state| {
             let lost = state.running.take().and_then(|running| running.manifest);
             let in_part = lost.filter(|manifest| manifest.files.iter().any(|file| file.landed > 0));
@@ -315,7 +315,7 @@ impl<'a> Export<'a> {
     async fn discard(&self, status_url: &str) {
         let Ok(link) = self.server.link(status_url) else { return };
         if let Err(error) = self.server.discard(&link).await {
-            tracing::info!(source = %self.asking.source, %error, "the server keeps an export that isn't needed");
+            tracing::info!(source = %self.worker.source, %error, "the server keeps an export that isn't needed");
         }
     }
 
@@ -323,7 +323,7 @@ impl<'a> Export<'a> {
     async fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), FeedError> {
         let mut state = self.state.lock().await;
         change(&mut state);
-        self.asking.keep(STATE, &*state).await
+        self.worker.keep(STATE, &*state).await
     }
 }
 

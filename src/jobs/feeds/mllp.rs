@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::asking::{Asking, FeedError};
+use super::worker::{FeedError, FeedWorker};
 use crate::adapters::sources::mllp::{Arrived, Limits, Listener, TlsFiles};
 use crate::app::App;
 use crate::domain::{MllpFeed, SecretName, SourceDescription, TenantId, Timestamp};
@@ -32,16 +32,16 @@ pub(super) async fn listen(
     feed: MllpFeed,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let asking = Arc::new(Asking::new(app, tenant, description.name));
+    let worker = Arc::new(FeedWorker::new(app, tenant, description.name));
     let mut failures = 0;
     while !*stopped.borrow() {
         let started_at = Timestamp::now();
-        asking.note(started_at, None, None, failures).await;
+        worker.note(started_at, None, None, failures).await;
         // Returns when stopped: what was being answered then has been.
-        let Err(error) = serve(&asking, &feed, stopped.clone()).await else { return };
+        let Err(error) = serve(&worker, &feed, stopped.clone()).await else { return };
         failures += 1;
-        tracing::warn!(source = %asking.source, %error, failures, "listening failed and is tried again");
-        asking.note(started_at, Some(Timestamp::now()), Some(error.to_string()), failures).await;
+        tracing::warn!(source = %worker.source, %error, failures, "listening failed and is tried again");
+        worker.note(started_at, Some(Timestamp::now()), Some(error.to_string()), failures).await;
         tokio::select! {
             () = tokio::time::sleep(AGAIN) => {}
             _ = stopped.changed() => {}
@@ -49,8 +49,8 @@ pub(super) async fn listen(
     }
 }
 
-async fn serve(asking: &Arc<Asking>, feed: &MllpFeed, stopped: watch::Receiver<bool>) -> Result<(), FeedError> {
-    let tls = tls(asking, feed)?;
+async fn serve(worker: &Arc<FeedWorker>, feed: &MllpFeed, stopped: watch::Receiver<bool>) -> Result<(), FeedError> {
+    let tls = tls(worker, feed)?;
     let limits = Limits {
         connections: feed.max_connections.max(1),
         message_bytes: feed.max_message_bytes,
@@ -59,18 +59,18 @@ async fn serve(asking: &Arc<Asking>, feed: &MllpFeed, stopped: watch::Receiver<b
     };
     let listener = Listener::bind(&feed.listen, tls.as_ref(), limits).await?;
     let address = listener.address().map_err(|_| FeedError::Refused("the address can't be told"))?.to_string();
-    tracing::info!(source = %asking.source, %address, tls = tls.is_some(), "listening for HL7 messages");
-    asking.keep("listener", &Listening { address, tls: tls.is_some() }).await?;
-    let (asking, takes_tests) = (asking.clone(), feed.takes_tests);
+    tracing::info!(source = %worker.source, %address, tls = tls.is_some(), "listening for HL7 messages");
+    worker.keep("listener", &Listening { address, tls: tls.is_some() }).await?;
+    let (worker, takes_tests) = (worker.clone(), feed.takes_tests);
     let answer = move |arrived: Arrived| {
-        let asking = asking.clone();
-        async move { asking.message(takes_tests, arrived).await }
+        let worker = worker.clone();
+        async move { worker.message(takes_tests, arrived).await }
     };
     listener.run(answer, stopped).await;
     Ok(())
 }
 
-impl Asking {
+impl FeedWorker {
     async fn message(&self, takes_tests: bool, arrived: Arrived) -> Option<Vec<Vec<u8>>> {
         let received =
             self.app.receive_message.run(&self.upkeep, &self.tenant, &self.source, takes_tests, arrived).await;
@@ -81,8 +81,8 @@ impl Asking {
     }
 }
 
-fn tls(asking: &Asking, feed: &MllpFeed) -> Result<Option<TlsFiles>, FeedError> {
-    let named = |name: &Option<SecretName>| name.as_ref().map(|name| asking.secret(name)).transpose();
+fn tls(worker: &FeedWorker, feed: &MllpFeed) -> Result<Option<TlsFiles>, FeedError> {
+    let named = |name: &Option<SecretName>| name.as_ref().map(|name| worker.secret(name)).transpose();
     let client_authority = named(&feed.client_authority)?;
     match (named(&feed.certificate)?, named(&feed.private_key)?) {
         (Some(certificate), Some(private_key)) => Ok(Some(TlsFiles { certificate, private_key, client_authority })),

@@ -6,8 +6,8 @@ use actix_web::web::Data;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
-use super::asking::{Asking, FeedError};
 use super::search::Search;
+use super::worker::{FeedError, FeedWorker};
 use crate::adapters::sources::fhir_server::FhirServer;
 use crate::app::App;
 use crate::domain::{PollFeed, SourceDescription, TenantId};
@@ -20,27 +20,32 @@ pub(super) async fn poll(
     feed: PollFeed,
     stopped: watch::Receiver<bool>,
 ) {
-    let asking = Asking::new(app, tenant, description.name);
+    let worker = FeedWorker::new(app, tenant, description.name);
     let every = Duration::from_secs(feed.every_s.max(1));
-    asking.repeat(every, stopped, || run(&asking, &feed).boxed()).await;
+    worker.repeat(every, stopped, || run(&worker, &feed).boxed()).await;
 }
 
 /// Every type once. One that fails doesn't keep the others; its failure is the run's.
-async fn run(asking: &Asking, feed: &PollFeed) -> Result<(), FeedError> {
+async fn run(worker: &FeedWorker, feed: &PollFeed) -> Result<(), FeedError> {
     if feed.types.is_empty() {
         return Err(FeedError::Refused("no types are named"));
     }
-    let server = asking.server(&feed.url, &feed.credentials, &[], feed.allow_http)?;
-    let searches: Vec<Search> = feed.types.iter().map(|name| search(asking, &server, feed, name)).collect();
+    let server = worker.server(&feed.url, &feed.credentials, &[], feed.allow_http)?;
+    let searches: Vec<Search> = feed.types.iter().map(|name| search(worker, &server, feed, name)).collect();
     let runs: Vec<_> = searches.iter().map(|search| search.run().boxed()).collect();
     let results: Vec<Result<(), FeedError>> =
         futures_util::stream::iter(runs).buffer_unordered(feed.concurrency.max(1)).collect().await;
     results.into_iter().collect()
 }
 
-fn search<'a>(asking: &'a Asking, server: &'a FhirServer, feed: &'a PollFeed, resource_type: &'a str) -> Search<'a> {
+fn search<'a>(
+    worker: &'a FeedWorker,
+    server: &'a FhirServer,
+    feed: &'a PollFeed,
+    resource_type: &'a str,
+) -> Search<'a> {
     Search {
-        asking,
+        worker,
         server,
         resource_type,
         name: format!("search/{resource_type}"),

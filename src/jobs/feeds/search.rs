@@ -14,7 +14,7 @@ use reqwest::Url;
 use reqwest::header::{DATE, ETAG};
 use serde::{Deserialize, Serialize};
 
-use super::asking::{Asking, FeedError};
+use super::worker::{FeedError, FeedWorker};
 use crate::adapters::sources::fhir_server::{Answer, FhirError, FhirServer};
 use crate::adapters::sources::search_page::{SearchPage, bundle_of};
 use crate::domain::{Format, Timestamp};
@@ -27,7 +27,7 @@ const NO_HISTORY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is asked for.
 pub(super) struct Search<'a> {
-    pub asking: &'a Asking,
+    pub worker: &'a FeedWorker,
     pub server: &'a FhirServer,
     pub resource_type: &'a str,
     /// The name its state is kept under.
@@ -68,7 +68,7 @@ struct Etag {
 impl Search<'_> {
     /// Lands what changed since the last time.
     pub async fn run(&self) -> Result<(), FeedError> {
-        let mut state: State = self.asking.state(&self.name).await?.unwrap_or_default();
+        let mut state: State = self.worker.state(&self.name).await?.unwrap_or_default();
         let begun = Timestamp::now();
         state.cursor = state.cursor.max(self.complete_until);
         let asked_at = self.changes(&mut state).await?.unwrap_or(begun);
@@ -89,13 +89,13 @@ impl Search<'_> {
             match answer.status {
                 304 => {
                     state.end();
-                    self.asking.keep(&self.name, state).await?;
+                    self.worker.keep(&self.name, state).await?;
                     return Ok(began_at);
                 }
                 // The server has forgotten the page: the search begins anew where everything has landed.
                 400 | 404 | 410 if is_taken_up => {
                     state.begin_anew();
-                    self.asking.keep(&self.name, state).await?;
+                    self.worker.keep(&self.name, state).await?;
                     continue;
                 }
                 _ => {}
@@ -104,7 +104,7 @@ impl Search<'_> {
             let answer = answer.success()?;
             let page = SearchPage::read(&answer.bytes)?;
             if page.entries.iter().any(|entry| entry.name().is_none_or(|name| !state.recent.contains(&name))) {
-                self.asking.land(Format::FhirJson, None, answer.bytes).await?;
+                self.worker.land(Format::FhirJson, None, answer.bytes).await?;
             }
             let is_first = state.next.is_none();
             state.remember(&page, self.overlap());
@@ -113,7 +113,7 @@ impl Search<'_> {
             if state.next.is_none() {
                 state.end();
             }
-            self.asking.keep(&self.name, state).await?;
+            self.worker.keep(&self.name, state).await?;
             if state.next.is_none() {
                 return Ok(began_at);
             }
@@ -160,7 +160,7 @@ impl Search<'_> {
         let (Some(since), true) = (state.deletions_until, is_due) else {
             // What was deleted before the first search was never here.
             state.deletions_until = state.deletions_until.or(Some(asked_at));
-            return self.asking.keep(&self.name, state).await;
+            return self.worker.keep(&self.name, state).await;
         };
         let since = since.max(self.complete_until.unwrap_or(since)).plus(-self.overlap());
         let count = self.page_size.to_string();
@@ -171,9 +171,9 @@ impl Search<'_> {
         loop {
             let answer = self.server.get(&url, None).await?;
             if began_at.is_none() && matches!(answer.status, 400 | 403 | 404 | 405 | 501) {
-                tracing::info!(source = %self.asking.source, "the server has no history, so deletions aren't seen");
+                tracing::info!(source = %self.worker.source, "the server has no history, so deletions aren't seen");
                 state.no_history_at = Some(asked_at);
-                return self.asking.keep(&self.name, state).await;
+                return self.worker.keep(&self.name, state).await;
             }
             began_at = began_at.or_else(|| server_time(&answer)).or(Some(asked_at));
             let page = SearchPage::read(&answer.success()?.bytes)?;
@@ -188,12 +188,12 @@ impl Search<'_> {
         let fresh: Vec<_> = gone.iter().filter(|(name, _)| !state.buried.contains(name)).collect();
         for batch in fresh.chunks(DELETIONS_A_BUNDLE) {
             let bundle = bundle_of("history", batch.iter().map(|(_, raw)| raw.as_str()));
-            self.asking.land(Format::FhirJson, None, bundle).await?;
+            self.worker.land(Format::FhirJson, None, bundle).await?;
         }
         state.buried = gone.into_iter().map(|(name, _)| name).take(MOST_REMEMBERED).collect();
         state.deletions_until = began_at;
         state.no_history_at = None;
-        self.asking.keep(&self.name, state).await
+        self.worker.keep(&self.name, state).await
     }
 }
 

@@ -14,8 +14,8 @@ use jiff::SignedDuration;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::asking::{Asking, FeedError};
 use super::search::Search;
+use super::worker::{FeedError, FeedWorker};
 use crate::adapters::sources::fhir_server::{FhirError, FhirServer};
 use crate::adapters::sources::notification::{Event, Notification, Numbered};
 use crate::adapters::sources::search_page::{bundle_of, deletions_of};
@@ -43,9 +43,9 @@ pub(super) async fn subscription(
     feed: SubscriptionFeed,
     stopped: watch::Receiver<bool>,
 ) {
-    let asking = Asking::new(app, tenant, description.name);
+    let worker = FeedWorker::new(app, tenant, description.name);
     let asked_at = Mutex::new(None);
-    asking.repeat(LOOK, stopped, || Round::run(&asking, &feed, &asked_at).boxed()).await;
+    worker.repeat(LOOK, stopped, || Round::run(&worker, &feed, &asked_at).boxed()).await;
 }
 
 /// A record as the server has it now; without content when it is gone.
@@ -56,7 +56,7 @@ struct Fetched {
 }
 
 struct Round<'a> {
-    asking: &'a Asking,
+    worker: &'a FeedWorker,
     feed: &'a SubscriptionFeed,
     server: Arc<FhirServer>,
     /// Before it everything is somebody else's to bring.
@@ -66,25 +66,25 @@ struct Round<'a> {
 impl<'a> Round<'a> {
     /// Does what there is to do; when there is nothing, waits for it.
     async fn run(
-        asking: &'a Asking,
+        worker: &'a FeedWorker,
         feed: &'a SubscriptionFeed,
         asked_at: &Mutex<Option<Instant>>,
     ) -> Result<(), FeedError> {
-        let server = asking.server(&feed.url, &feed.credentials, &[], feed.allow_http)?;
-        let begun = match asking.state(BEGUN).await? {
+        let server = worker.server(&feed.url, &feed.credentials, &[], feed.allow_http)?;
+        let begun = match worker.state(BEGUN).await? {
             Some(begun) => begun,
             None => {
                 let now = Timestamp::now();
-                asking.keep(BEGUN, &now).await?;
+                worker.keep(BEGUN, &now).await?;
                 now
             }
         };
-        let round = Self { asking, feed, server, begun };
+        let round = Self { worker, feed, server, begun };
         let every = Duration::from_secs(feed.every_s.max(1));
         loop {
             let is_due = |at: &Option<Instant>| at.is_none_or(|at| at.elapsed() >= every);
             let is_due = is_due(&asked_at.lock().unwrap_or_else(PoisonError::into_inner));
-            let inbox: Inbox = asking.state(Inbox::STATE).await?.unwrap_or_default();
+            let inbox: Inbox = worker.state(Inbox::STATE).await?.unwrap_or_default();
             let has_work = !inbox.pending.is_empty()
                 || inbox.searches_wanted != inbox.searches_done
                 || !due_gaps(&inbox).is_empty();
@@ -108,7 +108,7 @@ impl<'a> Round<'a> {
     }
 
     async fn change<R>(&self, change: impl FnOnce(&mut Inbox) -> R + Send) -> Result<R, FeedError> {
-        let Asking { app, upkeep, tenant, source, .. } = self.asking;
+        let FeedWorker { app, upkeep, tenant, source, .. } = self.worker;
         Ok(app.store.change_feed_state(upkeep, tenant, source, Inbox::STATE, change).await?)
     }
 
@@ -146,18 +146,18 @@ impl<'a> Round<'a> {
             match serde_json::from_slice::<&RawValue>(content) {
                 Ok(resource) => entries.push(format!("{{\"resource\":{resource}}}")),
                 // On its own, so that it alone ends in quarantine.
-                Err(_) if !content.is_empty() => self.asking.land(Format::FhirJson, None, content.clone()).await?,
+                Err(_) if !content.is_empty() => self.worker.land(Format::FhirJson, None, content.clone()).await?,
                 Err(_) => {}
             }
         }
         if !entries.is_empty() {
             let bundle = bundle_of("collection", entries.iter().map(String::as_str));
-            self.asking.land(Format::FhirJson, None, bundle).await?;
+            self.worker.land(Format::FhirJson, None, bundle).await?;
         }
         let gone = fetched.iter().filter(|record| record.content.is_none());
         let gone: Vec<String> = gone.map(|record| record.key.clone()).collect();
         if !gone.is_empty() {
-            self.asking.land(Format::FhirJson, None, deletions_of(&gone)).await?;
+            self.worker.land(Format::FhirJson, None, deletions_of(&gone)).await?;
         }
         Ok(())
     }
@@ -252,7 +252,7 @@ impl<'a> Round<'a> {
             .unwrap_or(self.begun);
         for resource_type in types {
             let search = Search {
-                asking: self.asking,
+                worker: self.worker,
                 server: &self.server,
                 resource_type,
                 name: format!("search/{resource_type}"),

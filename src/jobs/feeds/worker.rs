@@ -54,7 +54,7 @@ impl FeedError {
 }
 
 /// One feed at work.
-pub(super) struct Asking {
+pub(super) struct FeedWorker {
     pub app: Data<App>,
     pub upkeep: Upkeep,
     pub tenant: TenantId,
@@ -64,7 +64,7 @@ pub(super) struct Asking {
     server: Mutex<Option<Arc<FhirServer>>>,
 }
 
-impl Asking {
+impl FeedWorker {
     pub fn new(app: Data<App>, tenant: TenantId, source: SourceId) -> Self {
         Self { app, upkeep: Upkeep::begin(), tenant, source, landed: AtomicU64::new(0), server: Mutex::default() }
     }
