@@ -124,6 +124,16 @@ pub struct Labels {
     pub sensitivity: Vec<String>,
 }
 
+impl Labels {
+    /// What one part of a document calls for holds for the whole of it.
+    pub fn add(&mut self, other: &Self) {
+        self.confidentiality = self.confidentiality.max(other.confidentiality);
+        self.sensitivity.extend_from_slice(&other.sensitivity);
+        self.sensitivity.sort();
+        self.sensitivity.dedup();
+    }
+}
+
 /// When it was true, and when the source said it. When we received it stands on the stored version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Times {

@@ -1,4 +1,4 @@
-//! Inline attachments to text: plain, markdown, HTML in the character set they declare; PDF, RTF and DOCX.
+//! Inline attachments to text: plain, markdown, HTML in the character set they declare; PDF, RTF, DOCX and CDA.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -6,8 +6,9 @@ use base64::engine::general_purpose::GeneralPurposeConfig;
 use base64::engine::{DecodePaddingMode, GeneralPurpose};
 
 use super::json::Json;
-use super::{charset, file, html, tidy};
-use crate::domain::{Format, QuarantineReason, Unreadable};
+use super::reading::Reading;
+use super::{cda, charset, file, html, tidy};
+use crate::domain::{Format, Labels, QuarantineReason, Unreadable};
 use crate::stages::detect;
 
 /// Senders forget padding, or wrap lines; both can be read without doubt.
@@ -24,6 +25,8 @@ pub(super) struct Readable {
     /// Where each page begins in `text`; empty when the form has no pages.
     pub pages: Vec<usize>,
     pub guessed_charset: bool,
+    /// What the file itself says of its sensitivity.
+    pub labels: Labels,
 }
 
 /// Why an attachment can't be read.
@@ -61,35 +64,47 @@ pub(super) fn read_json(attachment: &Json) -> Result<Readable, Hindrance> {
     let Some(data) = attachment.text("data") else {
         return Err(Hindrance::new(if attachment.get("url").is_some() { "by url only" } else { "no data" }));
     };
-    read_base64(attachment.text("contentType").unwrap_or_default(), data)
+    read(attachment.text("contentType").unwrap_or_default(), &decode(data)?)
 }
 
-/// `content_type` may carry a character set: `text/plain; charset=ISO-8859-1`.
+/// A file within a CDA document, which can't be a CDA document again.
 pub(super) fn read_base64(content_type: &str, data: &str) -> Result<Readable, Hindrance> {
-    let declared = content_type.to_ascii_lowercase();
-    let mut parts = declared.split(';').map(str::trim);
-    let media_type = parts.next().unwrap_or_default();
-    let charset = parts.find_map(|part| part.strip_prefix("charset=").map(str::trim));
-    let compact: String = data.chars().filter(|c| !c.is_whitespace()).collect();
-    let bytes = BASE64.decode(compact).map_err(|_| Hindrance::new("data is not base64"))?;
-    read(media_type, charset, &bytes)
+    let bytes = decode(data)?;
+    match Form::of_bytes(content_type, &bytes)? {
+        Form::Cda => Err(Hindrance::new("a document within a document")),
+        form => read_as(form, content_type, &bytes),
+    }
 }
 
-/// What a file says as text; `media_type` in lower case, empty when it isn't known.
+/// What a file says as text; no type when it isn't known. It may carry a character set:
+/// `text/plain; charset=ISO-8859-1`.
 ///
-/// What the bytes show to be a PDF, RTF or DOCX is read as one, whatever text it was declared to be.
-pub(super) fn read(media_type: &str, charset: Option<&str>, bytes: &[u8]) -> Result<Readable, Hindrance> {
-    let declared = Form::of(media_type).ok_or_else(|| Hindrance::new(known_type(media_type)))?;
-    let form = detect::by_content(bytes).and_then(Form::shown).unwrap_or(declared);
+/// What the bytes show to be a PDF, RTF, DOCX or CDA is read as one, whatever text it was declared to be.
+pub(super) fn read(content_type: &str, bytes: &[u8]) -> Result<Readable, Hindrance> {
+    match Form::of_bytes(content_type, bytes)? {
+        Form::Cda => cda::attached(bytes).map_err(|unreadable| Hindrance::of_file(Format::Cda, &unreadable)),
+        form => read_as(form, content_type, bytes),
+    }
+}
+
+fn decode(data: &str) -> Result<Vec<u8>, Hindrance> {
+    let compact: String = data.chars().filter(|c| !c.is_whitespace()).collect();
+    BASE64.decode(compact).map_err(|_| Hindrance::new("data is not base64"))
+}
+
+fn read_as(form: Form, content_type: &str, bytes: &[u8]) -> Result<Readable, Hindrance> {
     if let Form::File(format) = form {
         let reading = file::read(bytes, format).map_err(|unreadable| Hindrance::of_file(format, &unreadable))?;
-        return Ok(Readable { text: reading.text, pages: reading.pages, guessed_charset: false });
+        let Reading { text, pages, .. } = reading;
+        return Ok(Readable { text, pages, guessed_charset: false, labels: Labels::default() });
     }
     let unknown = || Hindrance::new("unknown character set");
-    let decoded = charset::decode(bytes, charset).ok_or_else(unknown)?;
+    let decoded = charset::decode(bytes, declared_charset(content_type).as_deref()).ok_or_else(unknown)?;
     if matches!(form, Form::Undeclared | Form::Disguised) && looks_binary(&decoded) {
-        let words =
-            if form == Form::Disguised { known_type(media_type) } else { "no content type, and no text".into() };
+        let words = match form {
+            Form::Disguised => known_type(&media_type(content_type)),
+            _ => "no content type, and no text".to_owned(),
+        };
         return Err(Hindrance::new(words));
     }
     let text = match form {
@@ -99,7 +114,7 @@ pub(super) fn read(media_type: &str, charset: Option<&str>, bytes: &[u8]) -> Res
     if text.is_empty() {
         return Err(Hindrance::new("empty"));
     }
-    Ok(Readable { text, pages: Vec::new(), guessed_charset: decoded.guessed })
+    Ok(Readable { text, pages: Vec::new(), guessed_charset: decoded.guessed, labels: Labels::default() })
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -108,12 +123,20 @@ enum Form {
     Html,
     /// PDF, RTF or DOCX.
     File(Format),
+    Cda,
     Undeclared,
     /// A type that says nothing, or that senders use for other things.
     Disguised,
 }
 
 impl Form {
+    /// What the bytes show wins over what was declared.
+    fn of_bytes(content_type: &str, bytes: &[u8]) -> Result<Self, Hindrance> {
+        let media_type = media_type(content_type);
+        let declared = Self::of(&media_type).ok_or_else(|| Hindrance::new(known_type(&media_type)))?;
+        Ok(detect::by_content(bytes).and_then(Self::shown).unwrap_or(declared))
+    }
+
     fn of(media_type: &str) -> Option<Self> {
         match media_type {
             "text/plain" | "text/markdown" | "text/x-markdown" | "text/csv" | "text/tab-separated-values" => {
@@ -134,8 +157,22 @@ impl Form {
 
     /// A form that bytes or a media type show without doubt.
     fn shown(format: Format) -> Option<Self> {
-        matches!(format, Format::Pdf | Format::Rtf | Format::Docx).then_some(Self::File(format))
+        match format {
+            Format::Pdf | Format::Rtf | Format::Docx => Some(Self::File(format)),
+            Format::Cda => Some(Self::Cda),
+            _ => None,
+        }
     }
+}
+
+/// In lower case, without parameters.
+fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn declared_charset(content_type: &str) -> Option<String> {
+    let declared = content_type.to_ascii_lowercase();
+    declared.split(';').find_map(|part| part.trim().strip_prefix("charset=").map(|name| name.trim().to_owned()))
 }
 
 /// A media type is repeated only in its usual shape, so that nothing else slips into a log.

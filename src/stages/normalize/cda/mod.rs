@@ -28,7 +28,8 @@ use crate::domain::{
     Changes, Document, DocumentStatus, Normalized, Outcome, QuarantineReason, RawRecord, Severity, Times, Unreadable,
 };
 
-use super::xml::Element;
+use super::attachments::Readable;
+use super::xml::{self, Element, Tree};
 use page::Page;
 use references::References;
 use sections::Body;
@@ -155,6 +156,30 @@ fn read(document: Element<'_>, source: &str, record: &RawRecord, namespace: &str
         Outcome::Changes(Changes { merges: Vec::new(), removals: header.removals, documents })
     };
     Ok(Normalized { outcome, findings })
+}
+
+/// The text of a document that is attached to a record, which says whose it is.
+///
+/// Its entries are left out: the sender of the record sends them as records. Errors: also a body that is a file
+/// again, and a document that was taken back.
+pub(super) fn attached(bytes: &[u8]) -> Result<Readable, Unreadable> {
+    let refused = |why: &str| Unreadable::new(QuarantineReason::UnreadableAttachment, why);
+    let decoded = xml::decode(bytes)?;
+    let tree = Tree::parse(&decoded.text)?;
+    let root = tree.root();
+    let document = if root.name() == "ClinicalDocument" { Some(root) } else { enclosed(root) };
+    let document = document.ok_or_else(|| no_document(root))?;
+    if document.at("component/nonXMLBody").is_some() {
+        return Err(refused("a file within a file"));
+    }
+    let normalized = read(document, &decoded.text, &RawRecord::default(), "")?;
+    let mut documents = match normalized.outcome {
+        Outcome::Documents(documents) | Outcome::Changes(Changes { documents, .. }) => documents,
+        _ => Vec::new(),
+    };
+    let read = documents.pop().filter(|document| document.status == DocumentStatus::Current);
+    let read = read.ok_or_else(|| refused("taken back"))?;
+    Ok(Readable { text: read.text, pages: Vec::new(), guessed_charset: decoded.guessed, labels: read.labels })
 }
 
 fn status(document: Element<'_>) -> DocumentStatus {

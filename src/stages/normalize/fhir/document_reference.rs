@@ -52,7 +52,7 @@ fn note(
     attachment_title: Option<String>,
 ) -> Document {
     let body = resource.body;
-    let Readable { text, pages, .. } = readable;
+    let Readable { text, pages, labels, .. } = readable;
     let described = || body.text("description").map(|words| tidy::bounded(words, 200));
     let sort = || body.get("type").and_then(concept);
     let category = || body.list("category").first().and_then(concept);
@@ -67,7 +67,11 @@ fn note(
     let authors = resource.all_called(body.list("author"));
     let author = authors.or_else(|| body.get("authenticator").and_then(|person| resource.called(person)));
     let effective = stay.instant.or(written);
-    envelope.document(Content { position, kind: Kind::Note, title, author, text, pages, facts: Vec::new(), effective })
+    let facts = Vec::new();
+    let content = Content { position, kind: Kind::Note, title, author, text, pages, facts, effective };
+    let mut document = envelope.document(content);
+    document.labels.add(&labels);
+    document
 }
 
 fn finding(rule: &str, position: usize) -> Finding {
@@ -98,7 +102,7 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
-    use crate::domain::{Document, Outcome, QuarantineReason, RawRecord, Unreadable};
+    use crate::domain::{Confidentiality, Document, Outcome, QuarantineReason, RawRecord, Unreadable};
     use crate::stages::normalize::pdf::writer::PdfWriter;
 
     fn documents(attachments: &[(&str, &[u8])]) -> Result<Vec<Document>, Unreadable> {
@@ -135,5 +139,18 @@ mod tests {
         assert_eq!(mixed.reason, QuarantineReason::UnreadableAttachment);
         assert_eq!(mixed.detail, "attachment 1: rtf: no text; attachment 2: image/png");
         assert_eq!(documents(&[("text/rtf", scan), ("text/plain", b"Seen.")]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_attached_cda_is_a_note_with_its_sections_and_labels() {
+        let cda = br#"<ClinicalDocument xmlns="urn:hl7-org:v3"><title>Discharge</title><confidentialityCode code="R"/>
+            <component><structuredBody><component><section><title>Plan</title><text>Rest at home.</text></section>
+            </component></structuredBody></component></ClinicalDocument>"#;
+        let note = documents(&[("application/xml", cda)]).unwrap().remove(0);
+        assert!(note.text.contains("Rest at home."), "{}", note.text);
+        assert!(note.sections.iter().any(|section| section.title == "Plan"), "{:?}", note.sections);
+        assert_eq!(note.labels.confidentiality, Confidentiality::R);
+        let refused = documents(&[("text/xml", b"<section/>".as_slice())]).unwrap_err();
+        assert_eq!(refused.detail, "attachment 1: cda: fragment: section");
     }
 }

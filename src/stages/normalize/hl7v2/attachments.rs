@@ -1,10 +1,11 @@
-//! ED: a file inside a message. Text and HTML are read, of other files it is said that they are there.
+//! ED: a file inside a message. What can be read is read; of any other it is said that it is there.
 
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use crate::stages::normalize::{charset, html, tidy};
+use crate::domain::{Labels, QuarantineReason};
+use crate::stages::normalize::attachments::{self, Readable};
 
 use super::message::Part;
 
@@ -17,8 +18,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 pub(super) enum Attachment {
-    /// Read in full.
-    Text(String),
+    /// Read in full, with what it says of its sensitivity.
+    Text(String, Labels),
     /// `PDF document, 12345 bytes`
     File(String),
     /// Declared, but nothing of it was sent.
@@ -50,38 +51,36 @@ pub(super) fn read(part: Part<'_>) -> Attachment {
 fn content(kind: &str, bytes: &[u8]) -> Attachment {
     let says = |words: &[&str]| words.iter().any(|word| kind.contains(word));
     let file = |name: &str| Attachment::File(format!("{name}, {} bytes", bytes.len()));
-    let start = bytes.get(..bytes.len().min(256)).unwrap_or_default().trim_ascii_start();
-    let begins = |mark: &[u8]| start.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark));
-    if begins(b"%PDF") || says(&["pdf"]) {
-        return file("PDF document");
+    let begins = |mark: &[u8]| bytes.starts_with(mark);
+    let (name, content_type) = match () {
+        () if says(&["pdf"]) || begins(b"%PDF") => ("PDF document", "application/pdf"),
+        () if says(&["rtf", "richtext"]) || begins(b"{\\rtf") => ("RTF document", "application/rtf"),
+        () if says(&["html"]) || is_page(bytes) => ("HTML document", "text/html"),
+        () if says(&["xml", "cda"]) || begins(b"<?xml") => ("XML document", "application/xml"),
+        () if begins(b"PK\x03\x04") => ("packed document", ""),
+        () if is_picture(kind) || begins(b"\x89PNG") || begins(b"\xff\xd8\xff") || begins(b"GIF8") => {
+            return file("picture");
+        }
+        () if says(&["text", "plain", "txt", " ft ", " tx "]) => ("text", ""),
+        () => ("file", ""),
+    };
+    match attachments::read(content_type, bytes) {
+        Ok(Readable { text, labels, .. }) => Attachment::Text(text, labels),
+        Err(hindrance) if hindrance.reason == QuarantineReason::NoTextLayer => {
+            Attachment::File(format!("{name} without a text layer, {} bytes", bytes.len()))
+        }
+        Err(_) => file(name),
     }
-    if begins(b"{\\rtf") || says(&["rtf", "richtext"]) {
-        return file("RTF document");
-    }
-    let decoded = || charset::decode(bytes, None).map(|decoded| decoded.text);
-    if begins(b"<html") || begins(b"<!doctype html") || says(&["html"]) {
-        return readable(decoded().map(|text| html::to_text(&text))).unwrap_or_else(|| file("HTML document"));
-    }
-    if begins(b"<?xml") || begins(b"<clinicaldocument") || says(&["xml", "cda"]) {
-        return file("XML document");
-    }
-    if begins(b"PK\x03\x04") {
-        return file("packed document");
-    }
-    let is_picture = says(&["jpeg", "jpg", "png", "gif", "tiff", "pict", "dicom", "image", "bmp"]);
-    if is_picture || begins(b"\x89PNG") || begins(b"\xff\xd8\xff") || begins(b"GIF8") {
-        return file("picture");
-    }
-    let is_binary = start.contains(&0);
-    if !is_binary && (says(&["text", "plain", "txt", " ft ", " tx "]) || std::str::from_utf8(bytes).is_ok()) {
-        return readable(decoded()).unwrap_or_else(|| file("text"));
-    }
-    file("file")
 }
 
-fn readable(text: Option<String>) -> Option<Attachment> {
-    let text = tidy::text(&text?);
-    (!text.is_empty()).then_some(Attachment::Text(text))
+fn is_page(bytes: &[u8]) -> bool {
+    let start = bytes.get(..bytes.len().min(256)).unwrap_or_default().trim_ascii_start();
+    let begins = |mark: &[u8]| start.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark));
+    begins(b"<html") || begins(b"<!doctype html")
+}
+
+fn is_picture(kind: &str) -> bool {
+    ["jpeg", "jpg", "png", "gif", "tiff", "pict", "dicom", "image", "bmp"].iter().any(|word| kind.contains(word))
 }
 
 /// Line breaks, also escaped ones, stand within the data.
@@ -99,14 +98,18 @@ fn base64(part: Part<'_>) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD as BASE64;
+
     use super::super::message::Message;
     use super::*;
+    use crate::domain::Confidentiality;
+    use crate::stages::normalize::pdf::writer::PdfWriter;
 
     fn shown(field: &str) -> String {
         let text = format!("MSH|^~\\&|\rOBX|{field}");
         let message = Message::parse(&text, encoding_rs::UTF_8).unwrap();
         match read(message.segments[1].field(1)) {
-            Attachment::Text(text) => text,
+            Attachment::Text(text, _) => text,
             Attachment::File(words) => format!("[{words}]"),
             Attachment::Nothing => "-".to_owned(),
         }
@@ -124,6 +127,34 @@ mod tests {
         ] {
             assert_eq!(shown(field), "Heart size normal.", "{field}");
         }
+    }
+
+    #[test]
+    fn documents_are_read_whatever_they_are_declared() {
+        let pdf = BASE64.encode(PdfWriter::new().page_of_lines(&["Heart size normal."]).write());
+        let rtf = BASE64.encode(b"{\\rtf1 Heart size normal.}");
+        for field in [
+            format!("^application^pdf^Base64^{pdf}"),
+            format!("^application^octet-stream^Base64^{pdf}"),
+            format!("^TEXT^RTF^Base64^{rtf}"),
+            format!("^application^^Base64^{rtf}"),
+        ] {
+            assert_eq!(shown(&field), "Heart size normal.", "{field}");
+        }
+    }
+
+    #[test]
+    fn an_attached_cda_is_read_and_brings_its_labels() {
+        let cda = BASE64.encode(
+            "<ClinicalDocument xmlns=\"urn:hl7-org:v3\"><confidentialityCode code=\"R\"/><component><structuredBody>\
+             <component><section><title>Plan</title><text>Rest.</text></section></component>\
+             </structuredBody></component></ClinicalDocument>",
+        );
+        let text = format!("MSH|^~\\&|\rOBX|^multipart^x-hl7-cda-level-one^Base64^{cda}");
+        let message = Message::parse(&text, encoding_rs::UTF_8).unwrap();
+        let Attachment::Text(text, labels) = read(message.segments[1].field(1)) else { panic!() };
+        assert!(text.contains("## Plan\nRest."), "{text}");
+        assert_eq!(labels.confidentiality, Confidentiality::R);
     }
 
     #[test]

@@ -19,8 +19,7 @@ pub(super) struct Draft {
     /// When the source wrote it; the message's own time where it is left out.
     pub written: Option<Timestamp>,
     pub status: DocumentStatus,
-    confidentiality: Confidentiality,
-    sensitivity: Vec<String>,
+    labels: Labels,
 }
 
 /// What a line states, for [`Draft::state`].
@@ -44,8 +43,7 @@ impl Draft {
             effective: None,
             written: None,
             status: DocumentStatus::Current,
-            confidentiality: Confidentiality::default(),
-            sensitivity: Vec::new(),
+            labels: Labels::default(),
         }
     }
 
@@ -90,24 +88,27 @@ impl Draft {
 
     /// Counts a code towards the labels.
     pub fn mark(&mut self, concept: &Concept) {
-        self.sensitivity.extend(concept.sensitivity());
+        self.labels.sensitivity.extend(concept.sensitivity());
     }
 
     pub fn sensitive(&mut self, subject: &str) {
-        self.sensitivity.push(subject.to_owned());
+        self.labels.sensitivity.push(subject.to_owned());
     }
 
     /// Raises the confidentiality; it is never lowered.
     pub fn confidential(&mut self, level: Option<Confidentiality>) {
-        self.confidentiality = self.confidentiality.max(level.unwrap_or_default());
+        self.labels.confidentiality = self.labels.confidentiality.max(level.unwrap_or_default());
+    }
+
+    /// Takes over what a part says of itself.
+    pub fn label(&mut self, labels: &Labels) {
+        self.labels.add(labels);
     }
 
     pub fn finish(self, subject: &Subject<'_>) -> Document {
         let (text, facts) = self.lines.into_parts();
-        let mut sensitivity = self.sensitivity;
-        sensitivity.sort_unstable();
-        sensitivity.dedup();
-        let confidentiality = self.confidentiality.max(subject.confidentiality);
+        let mut labels = Labels { confidentiality: subject.confidentiality, sensitivity: Vec::new() };
+        labels.add(&self.labels);
         let titled = matches!(self.kind, Kind::Note | Kind::Report);
         Document {
             source_key: self.key,
@@ -119,7 +120,7 @@ impl Draft {
             title: tidy::bounded(&self.title, 200),
             author: self.author.map(|author| tidy::bounded(&author, 200)),
             times: Times { effective: self.effective, source: subject.header.version(self.written) },
-            labels: Labels { confidentiality, sensitivity },
+            labels,
             status: self.status,
             sections: if titled { sections::detect(&text) } else { Vec::new() },
             pages: Vec::new(),

@@ -206,8 +206,9 @@ fn attached_text(segment: &Segment<'_>, concept: &Concept, draft: &mut Draft) ->
     if !segment.text(2).is_some_and(|kind| kind.eq_ignore_ascii_case("ED")) {
         return false;
     }
-    let Attachment::Text(text) = attachments::read(segment.field(5)) else { return false };
+    let Attachment::Text(text, labels) = attachments::read(segment.field(5)) else { return false };
     draft.mark(concept);
+    draft.label(&labels);
     if concept.words == draft.title {
         draft.lines.block(&text);
     } else {
@@ -259,7 +260,7 @@ fn value(
                 });
                 text(format!("attached {words}, not read"))
             }
-            Attachment::Text(_) | Attachment::Nothing => None,
+            Attachment::Text(..) | Attachment::Nothing => None,
         },
         "RP" => text("kept elsewhere, not fetched".to_owned()).filter(|_| !field.is_empty()),
         "XCN" => text(types::clinicians(field)?),
