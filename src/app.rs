@@ -15,7 +15,7 @@ use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Mapping, SourceDescription, SourceId, TenantId, mapping};
 use crate::flows::{
-    AnswerFlow, ContextFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, IngestLimits,
+    AnswerFlow, ContextFlow, CountFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, IngestLimits,
     NotificationFlow, OriginalFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow, RetrieveFlow, TakeFileFlow,
 };
 use crate::stages::{chunk, ground};
@@ -54,6 +54,7 @@ pub struct App {
     pub retrieve: RetrieveFlow,
     pub answer: AnswerFlow,
     pub context: ContextFlow,
+    pub count: CountFlow,
     pub originals: OriginalFlow,
     pub freshness: FreshnessFlow,
     /// Rung when there may be work for the jobs; every loop hears it, also one that is busy just then.
@@ -92,6 +93,7 @@ impl App {
             retrieve,
             answer,
             context: ContextFlow::new(store.clone()),
+            count: CountFlow::new(store.clone(), index.clone()),
             originals: OriginalFlow::new(store.clone()),
             freshness: FreshnessFlow::new(store.clone(), index.clone(), metrics.clone()),
             wake: watch::Sender::new(()),

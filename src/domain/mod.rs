@@ -4,6 +4,7 @@ mod answer;
 mod chunk;
 mod context;
 mod document;
+mod facet;
 mod fact;
 mod feed;
 mod format;
@@ -22,6 +23,7 @@ pub use context::{ContextLine, PatientContext};
 pub use document::{
     Confidentiality, ContentHash, Document, DocumentKey, DocumentStatus, Kind, Labels, StoredDocument, Times,
 };
+pub use facet::{CountQuery, Counts, Facet, FacetCounts};
 pub use fact::{Fact, FactKind, FactValue, StoredFact};
 pub use feed::{
     BulkFeed, Feed, FhirCredentials, FilesFeed, MllpFeed, PollFeed, SecretName, SubscriptionFeed, WebhookFeed,

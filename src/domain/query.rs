@@ -76,20 +76,26 @@ impl Query {
 
     pub fn new(text: &str, mode: Mode, filters: Filters, limit: usize) -> Result<Self, QueryError> {
         let text = text.trim();
-        let characters = text.chars().count();
-        if characters == 0 {
+        if text.is_empty() {
             return Err(QueryError::Empty);
-        }
-        if characters > Self::MAX_CHARACTERS {
-            return Err(QueryError::TooLong { characters });
         }
         if !(1..=Self::MAX_LIMIT).contains(&limit) {
             return Err(QueryError::Limit);
         }
+        Self::check(text, &filters)?;
+        Ok(Self { text: text.to_owned(), mode, fusion: Fusion::default(), filters, limit })
+    }
+
+    /// What any question with such a text and filters must keep to.
+    pub(super) fn check(text: &str, filters: &Filters) -> Result<(), QueryError> {
+        let characters = text.trim().chars().count();
+        if characters > Self::MAX_CHARACTERS {
+            return Err(QueryError::TooLong { characters });
+        }
         if matches!((filters.from, filters.to), (Some(from), Some(to)) if from > to) {
             return Err(QueryError::DateRange);
         }
-        Ok(Self { text: text.to_owned(), mode, fusion: Fusion::default(), filters, limit })
+        Ok(())
     }
 }
 

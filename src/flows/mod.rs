@@ -3,6 +3,7 @@
 mod admission;
 mod answer;
 mod context;
+mod count;
 mod derive;
 mod embed;
 mod freshness;
@@ -20,6 +21,7 @@ mod take_file;
 pub use admission::{Admission, Busy, IngestLimits};
 pub use answer::{AnswerError, AnswerFlow, PASSAGES, cited};
 pub use context::{ContextFlow, PatientContextView};
+pub use count::{CountError, CountFlow};
 pub use embed::{EmbedError, EmbeddingPool};
 pub use freshness::FreshnessFlow;
 pub use index_changes::{IndexChangesError, IndexChangesFlow};

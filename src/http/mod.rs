@@ -3,6 +3,7 @@
 mod admin;
 mod answer;
 mod documents;
+mod facets;
 mod filters;
 mod freshness;
 mod health;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::access::{Denied, TokenError};
 use crate::adapters::store::StoreError;
 use crate::domain::QueryError;
-use crate::flows::{AnswerError, Busy, IngestError, ReplayError, RetrieveError};
+use crate::flows::{AnswerError, Busy, CountError, IngestError, ReplayError, RetrieveError};
 
 pub const CONTENT: &str = "application/problem+json";
 
@@ -193,6 +193,12 @@ impl From<StoreError> for Problem {
 
 impl From<RetrieveError> for Problem {
     fn from(error: RetrieveError) -> Self {
+        Problem::internal(&error)
+    }
+}
+
+impl From<CountError> for Problem {
+    fn from(error: CountError) -> Self {
         Problem::internal(&error)
     }
 }

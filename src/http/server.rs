@@ -12,8 +12,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, answer, documents, freshness, health, openapi, operations, pages, patients, records, request, search,
-    subscriptions, webhooks, whoami,
+    admin, answer, documents, facets, freshness, health, openapi, operations, pages, patients, records, request,
+    search, subscriptions, webhooks, whoami,
 };
 use crate::access::Upkeep;
 use crate::app::App;
@@ -34,6 +34,7 @@ pub struct Serving {
 fn routes(config: &mut ServiceConfig) {
     config
         .service(search::search)
+        .service(facets::count)
         .service(answer::answer_question)
         .service(patients::list_patients)
         .service(patients::read_context)

@@ -30,9 +30,10 @@ const BY_SECRET: Expected = Status([401; 7]);
 /// The patient's own note: for the patient and for users, not for a token of another type.
 const NOTE: Expected = Status([404, 404, 200, 200, 404, 404, 404]);
 
-const TABLE: [(&str, &str, Expected); 26] = [
+const TABLE: [(&str, &str, Expected); 27] = [
     ("POST", "/v1/search", EVERYONE),
     ("POST", "/v1/answer", EVERYONE),
+    ("POST", "/v1/facets", EVERYONE),
     ("GET", "/v1/patients", EVERYONE),
     ("GET", "/v1/patients/{id}/context", Status([404, 404, 200, 200, 404, 404, 200])),
     ("GET", "/v1/documents/{id}", NOTE),
@@ -107,6 +108,7 @@ impl Fixture {
     fn body(template: &str) -> Option<Value> {
         match template {
             "/v1/search" => Some(json!({"query": "migraine"})),
+            "/v1/facets" => Some(json!({"query": "migraine"})),
             "/v1/answer" => Some(json!({"question": "Why was she seen?"})),
             "/v1/admin/reindex" => Some(json!({"scope": "all"})),
             "/v1/admin/sources/{source}" => {

@@ -130,6 +130,9 @@ impl Fixture {
                 replies.push((format!("events of {body}"), events));
             }
         }
+        for body in [json!({}), json!({"query": "Quillon"}), json!({"patient": "p2"})] {
+            replies.push((format!("facets {body}"), self.server.post(token, "/v1/facets", &body).await));
+        }
         let replay = format!("/v1/admin/quarantine/{}/replay", self.quarantined);
         let cancel = format!("/v1/admin/jobs/{}/cancel", self.job);
         for path in [replay, cancel] {

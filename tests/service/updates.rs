@@ -57,6 +57,7 @@ async fn withdrawn_before_indexing(withdrawal: Value) {
     for ending in ["", "?version=1", "?version=2", "/original", "/original?version=1"] {
         server.get(&token, &format!("/v1/documents/{id}{ending}")).await.problem(404, "not_found");
     }
+    assert_eq!(server.post(&token, "/v1/facets", &json!({})).await.expect(200).json()["documents"], 0);
     server.begin_work();
     server.wait_for(&sender, &text(&sent["receipt"]), "indexed").await;
     assert!(server.found("goneword").await.is_empty());

@@ -6,6 +6,7 @@
 //! search, on both sides, by the same [`Scope`], which only an [`crate::access::Access`] can open.
 
 mod analyzer;
+mod counts;
 mod dense;
 mod generation;
 mod keyword;

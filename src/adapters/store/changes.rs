@@ -1,9 +1,11 @@
 //! The change log: what the index has still to take in.
 
+use std::collections::HashSet;
+
 use sqlx::FromRow;
 
 use super::{Store, StoreError};
-use crate::access::Upkeep;
+use crate::access::{Access, Upkeep};
 use crate::domain::{DocumentId, TenantId, Timestamp};
 
 /// A document version that came or went.
@@ -49,6 +51,18 @@ impl Store {
         const OLDEST: &str = "SELECT changed_at FROM change WHERE sequence > $1 ORDER BY sequence LIMIT 1";
         let at: Option<i64> = sqlx::query_scalar(OLDEST).bind(watermark).fetch_optional(&self.reader).await?;
         Ok(at.map(Timestamp::from_micros))
+    }
+
+    /// The caller's tenant's documents that came or went past `watermark`.
+    pub async fn documents_changed_after(
+        &self,
+        access: &Access,
+        watermark: i64,
+    ) -> Result<HashSet<DocumentId>, StoreError> {
+        const CHANGED: &str = "SELECT DISTINCT document FROM change WHERE sequence > $1 AND tenant = $2";
+        let changed = sqlx::query_scalar(CHANGED).bind(watermark).bind(access.tenant().as_str());
+        let changed: Vec<String> = changed.fetch_all(&self.reader).await?;
+        Ok(changed.into_iter().map(DocumentId::new).collect())
     }
 
     /// Changes past `watermark`, in order.

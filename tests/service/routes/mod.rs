@@ -3,6 +3,7 @@
 mod answer;
 mod context;
 mod documents;
+mod facets;
 mod findings;
 mod freshness;
 mod health;
