@@ -69,12 +69,11 @@ fn retrieval(scifact: &Path, work: &Path) -> Outcome<Value> {
         run(Command::new(BINARY).arg("eval").arg(scifact).arg("--json").arg("--work").arg(work.join("scifact")))?;
     let report: Value = serde_json::from_str(&printed)?;
     println!("\nSciFact test, {} documents, {} queries", report["documents"], report["queries"]);
-    println!("{:>14} {:>9} {:>11} {:>9}", "mode", "nDCG@10", "Recall@100", "MRR@10");
-    for mode in ["keyword", "dense", "hybrid", "hybrid_convex"] {
-        let figures = &report["modes"][mode];
-        let figure = |name: &str| figures[name].as_f64().unwrap_or(f64::NAN);
+    println!("{:>14} {:>9} {:>11} {:>9}", "run", "nDCG@10", "Recall@100", "MRR@10");
+    for run in report["runs"].as_array().into_iter().flatten() {
+        let figure = |name: &str| run[name]["mean"].as_f64().unwrap_or(f64::NAN);
         let (ndcg, recall, mrr) = (figure("ndcg_at_10"), figure("recall_at_100"), figure("mrr_at_10"));
-        println!("{mode:>14} {ndcg:>9.4} {recall:>11.4} {mrr:>9.4}");
+        println!("{:>14} {ndcg:>9.4} {recall:>11.4} {mrr:>9.4}", run["name"].as_str().unwrap_or_default());
     }
     Ok(report)
 }

@@ -110,11 +110,28 @@ pub struct ReindexOptions {
 
 #[derive(Args)]
 pub struct EvalOptions {
-    /// Folder with corpus.jsonl, queries.jsonl and qrels.tsv or qrels/test.tsv
+    /// Folder with queries.jsonl, qrels.tsv or qrels/test.tsv, and corpus.jsonl or set.toml
     pub dir: PathBuf,
     /// Judgements to use
     #[arg(long)]
     pub qrels: Option<PathBuf>,
+    /// What to measure, once for each: `hybrid`, `keyword`, `dense`, or one of them and settings, as in
+    /// `hybrid,fusion=rrf` or `hybrid,dense_weight=0.5,expand=false`. The last is held against the others
+    #[arg(long = "run", value_name = "RUN", default_values = ["keyword", "dense", "hybrid"])]
+    pub runs: Vec<String>,
+    /// Fail when the last run's mean lies below, as in `ndcg_at_10=0.745`
+    #[arg(long = "at-least", value_name = "FIGURE=MINIMUM")]
+    pub at_least: Vec<String>,
+    /// Fail when another run's nDCG@10 lies above the last run's
+    #[arg(long)]
+    pub best: bool,
+    /// Write each query's figures and first ten documents here, a JSON line each
+    #[arg(long, value_name = "FILE")]
+    pub per_query: Option<PathBuf>,
+    /// Hold each run against the one of the same name in a file that --per-query wrote before;
+    /// fail when nDCG@10 has become worse by more than chance (p below 0.05)
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,

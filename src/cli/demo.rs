@@ -7,31 +7,18 @@ use actix_web::web::Data;
 use serde::Serialize;
 
 use super::arguments::DemoOptions;
-use super::files::find;
 use super::serve::until_stopped;
-use super::{Done, Failure, ask, ingest, models};
+use super::{Done, Failure, ask, hospital, ingest, models};
 use crate::access::{DevelopmentKey, TokenGrant, Upkeep};
 use crate::app::{App, read_development_key};
 use crate::config::Config;
-use crate::domain::{SourceId, TenantId};
+use crate::domain::TenantId;
 use crate::http;
 use crate::jobs::Background;
 
 const QUESTION: &str = "Why was metformin stopped for Ana Alvarez?";
 const PATIENT: &str = "p-alvarez";
 const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3600);
-
-/// What each source sends, in the order in which it is taken in: corrections follow what they correct.
-const FEEDS: [(&str, &str); 7] = [
-    ("ehr", "fhir"),
-    // Its second line was cut off on the way: the demo's quarantine holds it.
-    ("ehr", "late-results.ndjson"),
-    ("notes", "notes"),
-    ("notes", "corrections"),
-    ("crm-contacts", "crm/contacts.csv"),
-    ("crm-tasks", "crm/tasks.json"),
-    ("scheduling", "appointments.ndjson"),
-];
 
 /// Written beside the store once the server answers, for scripts.
 #[derive(Serialize)]
@@ -106,8 +93,7 @@ async fn serve_while(serving: http::Serving, background: Background, work: impl 
 
 /// The hospital's own configuration; where things are kept comes from the command and the environment.
 fn configure(surroundings: Config, options: &DemoOptions) -> Result<Config, Failure> {
-    let file = options.hospital.join("anamnesis.toml");
-    let mut config = Config::load(Some(&file))?;
+    let mut config = hospital::configuration(&options.hospital)?;
     config.data_dir.clone_from(&options.data);
     config.model_dir = surroundings.model_dir;
     config.development_key_file = Some(options.data.join("development.key"));
@@ -143,10 +129,7 @@ async fn fill(app: &App, tenant: &TenantId, options: &DemoOptions) -> Done {
     let upkeep = Upkeep::begin();
     let filled: PathBuf = options.data.join("filled");
     if !filled.exists() {
-        for (source, path) in FEEDS {
-            let is_mapped = source.starts_with("crm");
-            let found = find(&[options.hospital.join(path)], is_mapped)?;
-            let account = ingest::take_in(app, &upkeep, tenant, &SourceId::new(source), &found).await?;
+        for (source, account) in hospital::take_in(app, &upkeep, tenant, &options.hospital).await? {
             println!(
                 "{source:>13}: {} records, {} documents, {} facts, {} in quarantine",
                 account.records,

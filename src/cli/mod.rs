@@ -6,6 +6,7 @@ mod ask;
 mod demo;
 mod eval;
 mod files;
+mod hospital;
 mod ingest;
 mod models;
 mod progress;

@@ -34,7 +34,7 @@ pub use freshness::{FeedFreshness, Freshness, FreshnessStatus, IndexFreshness};
 pub use ids::{DocumentId, JobId, PatientId, QuarantineId, ReceiptId, SourceId, TenantId};
 pub use job::{Job, JobState, ReindexTarget};
 pub use mapping::{Mapping, UnusableMapping};
-pub use query::{Explanation, Filters, Fusion, Hit, Mode, Passage, Query, QueryError, SideRank};
+pub use query::{Explanation, Filters, Fusion, Hit, Mode, Passage, Query, QueryError, SideRank, Tuning};
 pub use record::{
     Account, Changes, Delivery, Finding, Normalized, Outcome, PatientMerge, QuarantineReason, RawRecord, RecordAction,
     Removal, Severity, Unreadable,

@@ -16,11 +16,61 @@ pub enum Mode {
 /// How a hybrid query joins its two rankings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Fusion {
-    /// Reciprocal rank fusion.
+    /// Weighted sum of both scores, each measured in standard deviations from its mean.
     #[default]
-    Rrf,
+    Standardized,
     /// Weighted sum of both scores, each scaled to 0..1.
     Convex,
+    /// Reciprocal rank fusion.
+    Rrf,
+}
+
+/// How hits are ranked and which of them are shown; the defaults are what measured best on judged sets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuning {
+    pub fusion: Fusion,
+    /// Share of the dense side where scores are summed, 0 to 1.
+    pub dense_weight: f32,
+    /// Look for synonyms and spelt-out abbreviations of the query's words too.
+    pub expand: bool,
+    /// From 0, relevance alone, to 1: how much a passage falls for being like those above it.
+    pub diversity: f32,
+    /// How much newer passages gain where the question asks for the newest, as a share of the range of scores.
+    pub recency: f32,
+    /// Passages of one document that are shown; `None` for all.
+    pub per_document: Option<usize>,
+    /// Of one patient's passages with the same text, show only the one that stands best.
+    pub distinct: bool,
+    /// Let a reranker, where there is one, order the best hits again.
+    pub rerank: bool,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            fusion: Fusion::default(),
+            dense_weight: Self::DENSE_WEIGHT,
+            expand: true,
+            diversity: 0.0,
+            recency: 0.1,
+            per_document: None,
+            distinct: false,
+            rerank: true,
+        }
+    }
+}
+
+impl Tuning {
+    pub const DENSE_WEIGHT: f32 = 0.5;
+
+    fn check(&self) -> Result<(), QueryError> {
+        let is_share = |value: f32| (0.0..=1.0).contains(&value);
+        match self.per_document {
+            _ if ![self.dense_weight, self.diversity, self.recency].into_iter().all(is_share) => Err(QueryError::Share),
+            Some(0) => Err(QueryError::PerDocument),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Narrows a query within the caller's reach; empty lists don't narrow.
@@ -37,14 +87,16 @@ pub struct Filters {
     pub to: Option<Timestamp>,
 }
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Query {
     pub text: String,
     pub mode: Mode,
-    pub fusion: Fusion,
+    pub tuning: Tuning,
     pub filters: Filters,
     /// How many passages come back, 1 to [`Query::MAX_LIMIT`].
     pub limit: usize,
+    /// Chunks before and after each passage that are shown with it, up to [`Query::MAX_NEIGHBOURS`].
+    pub neighbours: usize,
 }
 
 impl std::fmt::Debug for Query {
@@ -66,6 +118,12 @@ pub enum QueryError {
     TooLong { characters: usize },
     #[error("limit must be from 1 to {}", Query::MAX_LIMIT)]
     Limit,
+    #[error("a weight or a share must be from 0 to 1")]
+    Share,
+    #[error("at least one passage of a document must be shown")]
+    PerDocument,
+    #[error("at most {} neighbours are shown", Query::MAX_NEIGHBOURS)]
+    Neighbours,
     #[error("`from` lies after `to`")]
     DateRange,
 }
@@ -73,6 +131,7 @@ pub enum QueryError {
 impl Query {
     pub const MAX_CHARACTERS: usize = 4_000;
     pub const MAX_LIMIT: usize = 100;
+    pub const MAX_NEIGHBOURS: usize = 5;
 
     pub fn new(text: &str, mode: Mode, filters: Filters, limit: usize) -> Result<Self, QueryError> {
         let text = text.trim();
@@ -83,7 +142,19 @@ impl Query {
             return Err(QueryError::Limit);
         }
         Self::check(text, &filters)?;
-        Ok(Self { text: text.to_owned(), mode, fusion: Fusion::default(), filters, limit })
+        Ok(Self { text: text.to_owned(), mode, tuning: Tuning::default(), filters, limit, neighbours: 0 })
+    }
+
+    pub fn tuned(self, tuning: Tuning) -> Result<Self, QueryError> {
+        tuning.check()?;
+        Ok(Self { tuning, ..self })
+    }
+
+    pub fn with_neighbours(self, neighbours: usize) -> Result<Self, QueryError> {
+        if neighbours > Self::MAX_NEIGHBOURS {
+            return Err(QueryError::Neighbours);
+        }
+        Ok(Self { neighbours, ..self })
     }
 
     /// What any question with such a text and filters must keep to.

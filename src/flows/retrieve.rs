@@ -1,16 +1,14 @@
 //! Finds the passages that fit a query, within the caller's reach.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::embed::{EmbedError, EmbeddingPool};
+use super::rank::{Plan, Ranked, rank};
 use crate::access::Access;
-use crate::adapters::index::{DensePlan, Index, IndexError, RowId, Snapshot};
+use crate::adapters::index::{Index, IndexError, highlights};
 use crate::adapters::store::{Store, StoreError};
-use crate::domain::{DocumentKey, Fusion, Hit, Mode, Passage, Query};
-use crate::stages::fuse::{DENSE_WEIGHT, Fused, RRF_K, Ranking, convex, rrf};
-
-/// Candidates that each side brings to the fusion, at least.
-const CANDIDATES: usize = 100;
+use crate::domain::{DocumentId, DocumentKey, Mode, Passage, PatientId, Query, Span, StoredDocument};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RetrieveError {
@@ -24,20 +22,23 @@ pub enum RetrieveError {
     Stopped,
 }
 
-/// How a query was answered, for `explain`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    pub mode: Mode,
-    pub chunks_in_scope: usize,
-    pub dense: Option<DensePlan>,
-    pub watermark: i64,
-    pub generation: String,
+/// What of a passage's document belongs with it, as byte ranges of the document's text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PassageDetail {
+    /// The part of the passage nearest to the query, where vectors were compared.
+    pub nearest: Option<Span>,
+    /// Words of the query, and what says the same.
+    pub highlights: Vec<Span>,
+    /// The passage with the neighbours that were asked for.
+    pub around: Option<Span>,
 }
 
 #[derive(Debug)]
 pub struct Retrieved {
     /// Best first.
     pub passages: Vec<Passage>,
+    /// Of each passage.
+    pub details: Vec<PassageDetail>,
     /// The query's vector, where the mode needed one.
     pub vector: Option<Vec<f32>>,
     pub plan: Plan,
@@ -60,9 +61,9 @@ impl RetrieveFlow {
             Mode::Keyword => None,
             Mode::Dense | Mode::Hybrid => Some(self.embedding.question(&query.text).await?),
         };
-        let (hits, plan) = self.search(access, query, vector.clone()).await?;
-        let passages = self.passages(access, hits, query.limit).await?;
-        Ok(Retrieved { passages, vector, plan })
+        let (ranked, plan) = self.search(access, query, vector.clone()).await?;
+        let (passages, details) = self.passages(access, ranked, query).await?.into_iter().unzip();
+        Ok(Retrieved { passages, details, vector, plan })
     }
 
     /// Takes one snapshot and ranks what lies in scope, off the request threads.
@@ -71,7 +72,7 @@ impl RetrieveFlow {
         access: &Access,
         query: &Query,
         vector: Option<Vec<f32>>,
-    ) -> Result<(Vec<Hit>, Plan), RetrieveError> {
+    ) -> Result<(Vec<Ranked>, Plan), RetrieveError> {
         let snapshot = self.index.snapshot();
         let (access, query) = (access.clone(), query.clone());
         let searching = tokio::task::spawn_blocking(move || rank(&snapshot, &access, &query, vector.as_deref()));
@@ -80,71 +81,70 @@ impl RetrieveFlow {
 
     /// Reads the documents behind the hits, through the caller's access once more: what was replaced,
     /// withdrawn or relabelled since the snapshot is dropped here.
-    async fn passages(&self, access: &Access, hits: Vec<Hit>, limit: usize) -> Result<Vec<Passage>, RetrieveError> {
-        let mut passages = Vec::with_capacity(limit);
-        for batch in hits.chunks(limit.max(1)) {
-            let mut keys: Vec<DocumentKey> = batch.iter().map(|hit| hit.key.clone()).collect();
+    async fn passages(
+        &self,
+        access: &Access,
+        ranked: Vec<Ranked>,
+        query: &Query,
+    ) -> Result<Vec<(Passage, PassageDetail)>, RetrieveError> {
+        let mut shown = Shown::new(query);
+        for batch in ranked.chunks(query.limit.max(1)) {
+            let mut keys: Vec<DocumentKey> = batch.iter().map(|ranked| ranked.hit.key.clone()).collect();
             keys.sort();
             keys.dedup();
             let documents = self.store.documents_of_hits(access, &keys).await?;
-            for hit in batch {
-                if let Some(document) = documents.get(&hit.key)
-                    && passages.len() < limit
-                {
-                    passages.push(Passage { hit: hit.clone(), document: document.clone() });
+            for ranked in batch {
+                if let Some(document) = documents.get(&ranked.hit.key) {
+                    shown.offer(ranked, document);
                 }
             }
-            if passages.len() >= limit {
+            if shown.is_full() {
                 break;
             }
         }
-        Ok(passages)
+        Ok(shown.passages)
     }
 }
 
-fn rank(
-    snapshot: &Snapshot,
-    access: &Access,
-    query: &Query,
-    vector: Option<&[f32]>,
-) -> Result<(Vec<Hit>, Plan), IndexError> {
-    let scope = snapshot.scope(access, &query.filters);
-    let wanted = CANDIDATES.max(query.limit * 2);
-    let mut plan = Plan {
-        mode: query.mode,
-        chunks_in_scope: scope.len(),
-        dense: None,
-        watermark: snapshot.watermark(),
-        generation: snapshot.generation().to_owned(),
-    };
-    let keyword = match query.mode {
-        Mode::Dense => Vec::new(),
-        Mode::Keyword | Mode::Hybrid => snapshot.keyword(&scope, &query.text, wanted)?,
-    };
-    let dense = match vector {
-        None => Vec::new(),
-        Some(vector) => {
-            let (found, how) = snapshot.dense(&scope, vector, wanted);
-            plan.dense = Some(how);
-            found
-        }
-    };
-    let (keyword, dense) = (Ranking { candidates: keyword }, Ranking { candidates: dense });
-    let fused = match query.fusion {
-        Fusion::Rrf => rrf(&[keyword, dense], RRF_K),
-        Fusion::Convex => convex(&keyword, &dense, DENSE_WEIGHT),
-    };
-    Ok((fused.iter().filter_map(|fused| hit(snapshot, query.mode, fused)).collect(), plan))
+/// The passages that are shown: as many as were asked for, so many of each document, the same text of a patient once.
+struct Shown<'a> {
+    query: &'a Query,
+    passages: Vec<(Passage, PassageDetail)>,
+    of_document: HashMap<DocumentId, usize>,
+    texts: HashSet<(Option<PatientId>, String)>,
 }
 
-/// In a single mode the score shown is that side's own.
-fn hit(snapshot: &Snapshot, mode: Mode, fused: &Fused<RowId>) -> Option<Hit> {
-    let (key, chunk) = snapshot.locate(fused.key)?;
-    let explanation = fused.explanation();
-    let own = match mode {
-        Mode::Hybrid => None,
-        Mode::Keyword => explanation.keyword,
-        Mode::Dense => explanation.dense,
-    };
-    Some(Hit { key, chunk, score: own.map_or(fused.score, |side| side.score), explanation })
+impl<'a> Shown<'a> {
+    fn new(query: &'a Query) -> Self {
+        Self { query, passages: Vec::new(), of_document: HashMap::new(), texts: HashSet::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.passages.len() >= self.query.limit
+    }
+
+    fn offer(&mut self, ranked: &Ranked, document: &StoredDocument) {
+        let tuning = &self.query.tuning;
+        let so_far = self.of_document.get(&document.key.id).copied().unwrap_or_default();
+        if self.is_full() || tuning.per_document.is_some_and(|most| so_far >= most) {
+            return;
+        }
+        let passage = Passage { hit: ranked.hit.clone(), document: document.clone() };
+        let whose = document.document.patient.clone();
+        if tuning.distinct && !self.texts.insert((whose, without_layout(passage.text()))) {
+            return;
+        }
+        *self.of_document.entry(document.key.id.clone()).or_default() += 1;
+        let detail = PassageDetail {
+            nearest: ranked.nearest,
+            highlights: highlights(&self.query.text, tuning.expand, &document.document.text, ranked.hit.chunk.span),
+            around: (self.query.neighbours > 0).then_some(ranked.around),
+        };
+        self.passages.push((passage, detail));
+    }
+}
+
+/// A copy is one whatever its line breaks and capitals.
+fn without_layout(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }

@@ -42,9 +42,10 @@ fn time(text: Option<String>, parse: fn(&str) -> Option<Timestamp>) -> Result<Op
 
 pub fn fusion(name: Option<&str>) -> Result<Fusion, Problem> {
     match name {
-        None | Some("rrf") => Ok(Fusion::Rrf),
+        None | Some("standardized") => Ok(Fusion::Standardized),
         Some("convex") => Ok(Fusion::Convex),
-        Some(_) => Err(Problem::bad_request("unknown_fusion").detail("fusion is rrf or convex")),
+        Some("rrf") => Ok(Fusion::Rrf),
+        Some(_) => Err(Problem::bad_request("unknown_fusion").detail("fusion is standardized, convex or rrf")),
     }
 }
 

@@ -180,6 +180,9 @@ impl From<QueryError> for Problem {
             QueryError::TooLong { .. } => "query_too_long",
             QueryError::Limit => "limit_out_of_range",
             QueryError::DateRange => "date_range_reversed",
+            QueryError::Share => "share_out_of_range",
+            QueryError::Neighbours => "neighbours_out_of_range",
+            QueryError::PerDocument => "per_document_out_of_range",
         };
         Problem::bad_request(code).detail(error)
     }

@@ -14,8 +14,8 @@ use super::shapes::{Aged, Freshness, Span};
 use crate::access::Access;
 use crate::adapters::store::AuditRow;
 use crate::app::App;
-use crate::domain::{DocumentKey, Passage, Query, SideRank, Timestamp};
-use crate::flows::Plan;
+use crate::domain::{DocumentKey, Passage, Query, SideRank, Timestamp, Tuning};
+use crate::flows::{PassageDetail, Plan};
 use crate::telemetry::{OutcomeLabel, seconds};
 
 const DEFAULT_LIMIT: usize = 10;
@@ -29,8 +29,23 @@ pub struct SearchRequest {
     patient: Option<String>,
     /// `hybrid` (default), `keyword` or `dense`.
     mode: Option<String>,
-    /// How a hybrid search joins its two rankings: `rrf` (default) or `convex`.
+    /// How a hybrid search joins its two rankings: `standardized` (default), `convex` or `rrf`.
     fusion: Option<String>,
+    /// Share of the dense side, 0 to 1, where scores are summed.
+    dense_weight: Option<f32>,
+    /// Whether synonyms, abbreviations and kinds of the query's words are looked for too; default true.
+    expand: Option<bool>,
+    /// 0 (default) to 1: how much a hit falls for being like those above it.
+    diversity: Option<f32>,
+    /// 0 to 1, default 0.1: how much newer hits gain when the query asks for the newest, as a share of the range of
+    /// scores.
+    recency: Option<f32>,
+    /// At most so many hits of one document; default all.
+    per_document: Option<usize>,
+    /// Of one patient's hits with the same text, show the best only; default true.
+    distinct: Option<bool>,
+    /// Chunks before and after each hit, in its document, to show as `context`: 0 (default) to 5.
+    neighbours: Option<usize>,
     /// 1 to 100; default 10.
     limit: Option<usize>,
     #[serde(default)]
@@ -38,6 +53,22 @@ pub struct SearchRequest {
     /// Show how each hit was ranked and how the search was planned.
     #[serde(default)]
     explain: bool,
+}
+
+impl SearchRequest {
+    fn tuning(&self) -> Result<Tuning, Problem> {
+        let usual = Tuning::default();
+        Ok(Tuning {
+            fusion: fusion(self.fusion.as_deref())?,
+            dense_weight: self.dense_weight.unwrap_or(usual.dense_weight),
+            expand: self.expand.unwrap_or(usual.expand),
+            diversity: self.diversity.unwrap_or(usual.diversity),
+            recency: self.recency.unwrap_or(usual.recency),
+            per_document: self.per_document,
+            distinct: self.distinct.unwrap_or(true),
+            ..usual
+        })
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,6 +92,11 @@ struct HitBody {
     encounter: Option<String>,
     text: String,
     span: Span,
+    /// Words of the query and what says the same, as places in the document's text.
+    highlights: Vec<Span>,
+    /// The hit with its neighbours, when they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<ContextBody>,
     /// Comparable within this answer only.
     score: f32,
     #[serde(flatten)]
@@ -70,9 +106,18 @@ struct HitBody {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+struct ContextBody {
+    text: String,
+    span: Span,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
 struct ExplainBody {
     keyword: Option<SideBody>,
     dense: Option<SideBody>,
+    /// The part of the hit whose vector is nearest to the query's; absent in keyword mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest: Option<Span>,
 }
 
 /// Where one side of the search placed a hit.
@@ -118,10 +163,12 @@ pub async fn search(
 ) -> Reply<SearchResponse> {
     let started = Instant::now();
     let request = body.into_inner();
+    let tuning = request.tuning()?;
     let filters = request.filters.parse(request.patient)?;
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
-    let mut query = Query::new(&request.query, mode(request.mode.as_deref())?, filters, limit)?;
-    query.fusion = fusion(request.fusion.as_deref())?;
+    let query = Query::new(&request.query, mode(request.mode.as_deref())?, filters, limit)?
+        .tuned(tuning)?
+        .with_neighbours(request.neighbours.unwrap_or_default())?;
     let retrieved = app.retrieve.run(&access, &query).await?;
     let freshness = app.freshness.run(&access).await?;
     let documents = keys(&retrieved.passages);
@@ -138,7 +185,12 @@ pub async fn search(
     let now = Timestamp::now();
     let used: Vec<_> = retrieved.passages.iter().map(|passage| &passage.document.source).collect();
     Ok(Json(SearchResponse {
-        hits: retrieved.passages.iter().map(|passage| HitBody::new(passage, now, request.explain)).collect(),
+        hits: retrieved
+            .passages
+            .iter()
+            .zip(&retrieved.details)
+            .map(|(passage, detail)| HitBody::new(passage, detail, now, request.explain))
+            .collect(),
         plan: request
             .explain
             .then(|| PlanBody::new(&retrieved.plan, freshness.index.watermark.map(|_| retrieved.plan.watermark))),
@@ -154,7 +206,10 @@ fn keys(passages: &[Passage]) -> Vec<DocumentKey> {
 }
 
 impl HitBody {
-    fn new(passage: &Passage, now: Timestamp, explain: bool) -> Self {
+    fn new(passage: &Passage, detail: &PassageDetail, now: Timestamp, explain: bool) -> Self {
+        let context = |span: crate::domain::Span| {
+            Some(ContextBody { text: span.of(&passage.document.document.text)?.to_owned(), span: span.into() })
+        };
         let document = &passage.document.document;
         let explanation = &passage.hit.explanation;
         Self {
@@ -169,11 +224,14 @@ impl HitBody {
             encounter: document.encounter.clone(),
             text: passage.text().to_owned(),
             span: passage.hit.chunk.span.into(),
+            highlights: detail.highlights.iter().map(|span| (*span).into()).collect(),
+            context: detail.around.and_then(context),
             score: passage.hit.score,
             aged: Aged::of_document(&passage.document, now),
             explain: explain.then(|| ExplainBody {
                 keyword: explanation.keyword.map(SideBody::from),
                 dense: explanation.dense.map(SideBody::from),
+                nearest: detail.nearest.map(Span::from),
             }),
         }
     }

@@ -9,7 +9,7 @@ use super::sentences::{Splitter, trimmed};
 use crate::domain::{Chunk, Section, Span};
 
 /// Changes whenever the same text would be cut differently.
-pub const REVISION: &str = "2";
+pub const REVISION: &str = "3";
 
 /// Chunks in order, trimmed; every character that isn't white space lies in exactly one.
 ///
@@ -29,6 +29,31 @@ pub fn chunk(text: &str, sections: &[Section], budget: usize, count_tokens: &dyn
         packer.finish(&mut chunks);
     }
     chunks
+}
+
+/// Sentences of one window.
+const WINDOW: usize = 3;
+
+/// The windows of a chunk, each embedded by itself: what a long passage says in passing is found by them.
+///
+/// They lie side by side, three sentences each; a last one of a single sentence goes with the one before. A chunk
+/// that would be one window has none, it is one.
+pub fn windows(splitter: &Splitter<'_>, chunk: Span) -> Vec<Span> {
+    let sentences = splitter.within(chunk);
+    let mut windows: Vec<Span> = sentences
+        .chunks(WINDOW)
+        .filter_map(|window| Some((window.first()?, window.last()?, window.len())))
+        .fold(Vec::new(), |mut windows, (first, last, length)| {
+            match windows.last_mut() {
+                Some(before) if length == 1 => before.end = last.end,
+                _ => windows.push(Span::new(first.start, last.end)),
+            }
+            windows
+        });
+    if windows.len() == 1 {
+        windows.clear();
+    }
+    windows
 }
 
 /// Sections and the stretches between them, in order.
@@ -212,6 +237,22 @@ mod tests {
 
     fn texts<'a>(text: &'a str, chunks: &[Chunk]) -> Vec<&'a str> {
         chunks.iter().filter_map(|chunk| chunk.span.of(text)).collect()
+    }
+
+    #[test]
+    fn a_long_chunk_has_windows_of_three_sentences() {
+        let of = |text: &str| -> Vec<String> {
+            let found = windows(&Splitter::new(text), Span::new(0, text.len()));
+            found.into_iter().filter_map(|span| span.of(text)).map(str::to_owned).collect()
+        };
+        assert_eq!(
+            of("One is. Two is. Three is. Four is. Five is."),
+            ["One is. Two is. Three is.", "Four is. Five is."]
+        );
+        assert_eq!(of("One is. Two is. Three is. Four is."), [""; 0]);
+        let seven = of("One is. Two is. Three is. Four is. Five is. Six is. Seven is.");
+        assert_eq!(seven, ["One is. Two is. Three is.", "Four is. Five is. Six is. Seven is."]);
+        assert_eq!(of(""), [""; 0]);
     }
 
     #[test]

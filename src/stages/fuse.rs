@@ -9,9 +9,6 @@ use crate::domain::{Explanation, SideRank};
 /// `k` of Cormack, Clarke & Büttcher, SIGIR 2009.
 pub const RRF_K: f32 = 60.0;
 
-/// Weight of the dense side in [`convex`]; .5 to .7 measured alike on judged questions.
-pub const DENSE_WEIGHT: f32 = 0.6;
-
 /// What one search found, best first; a key that comes twice counts where it came first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking<K> {
@@ -61,9 +58,9 @@ pub fn rrf<K: Ord + Copy>(rankings: &[Ranking<K>], k: f32) -> Vec<Fused<K>> {
 /// A candidate that the keyword search doesn't hold shares no word with the query: its BM25 is 0.
 /// One that the dense search doesn't hold counts as its worst. Scores that are no finite number
 /// count as the worst of their side; a weight outside 0..1 is drawn in, one that is no number
-/// counts as [`DENSE_WEIGHT`].
+/// counts as a half.
 pub fn convex<K: Ord + Copy>(keyword: &Ranking<K>, dense: &Ranking<K>, dense_weight: f32) -> Vec<Fused<K>> {
-    let dense_weight = if dense_weight.is_nan() { DENSE_WEIGHT } else { dense_weight.clamp(0.0, 1.0) };
+    let dense_weight = share(dense_weight);
     let placed = placements(&[keyword, dense]);
     let missing_keyword = placed.values().any(|sides| side_score(sides, 0).is_none());
     let keyword_scale = Scale::over(placed.values(), 0, missing_keyword.then_some(0.0));
@@ -74,6 +71,29 @@ pub fn convex<K: Ord + Copy>(keyword: &Ranking<K>, dense: &Ranking<K>, dense_wei
         Fused { key, score: dense_weight * dense + (1.0 - dense_weight) * keyword, sides }
     });
     best_first(fused.collect())
+}
+
+/// As [`convex`], with each score measured in standard deviations from its side's mean: a side whose scores lie close
+/// together decides as much as one whose best stands far out.
+pub fn standardized<K: Ord + Copy>(keyword: &Ranking<K>, dense: &Ranking<K>, dense_weight: f32) -> Vec<Fused<K>> {
+    let dense_weight = share(dense_weight);
+    let placed = placements(&[keyword, dense]);
+    let spread = |number: usize| {
+        Spread::over(
+            placed.values().map(|sides| side_score(sides, number).filter(|score| score.is_finite()).unwrap_or(0.0)),
+        )
+    };
+    let (keyword_spread, dense_spread) = (spread(0), spread(1));
+    let fused = placed.into_iter().map(|(key, sides)| {
+        let keyword = keyword_spread.place(side_score(&sides, 0));
+        let dense = dense_spread.place(side_score(&sides, 1));
+        Fused { key, score: dense_weight * dense + (1.0 - dense_weight) * keyword, sides }
+    });
+    best_first(fused.collect())
+}
+
+fn share(weight: f32) -> f32 {
+    if weight.is_nan() { 0.5 } else { weight.clamp(0.0, 1.0) }
 }
 
 type Placements<K> = BTreeMap<K, Vec<Option<SideRank>>>;
@@ -121,6 +141,26 @@ impl Scale {
     }
 }
 
+/// Mean and standard deviation of one side's scores; one that is missing is 0.
+struct Spread {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Spread {
+    fn over(scores: impl Iterator<Item = f32> + Clone) -> Self {
+        let count = scores.clone().count().max(1) as f64;
+        let mean = scores.clone().map(f64::from).sum::<f64>() / count;
+        let deviation = (scores.map(|score| (f64::from(score) - mean).powi(2)).sum::<f64>() / count).sqrt();
+        Self { mean, deviation }
+    }
+
+    fn place(&self, score: Option<f32>) -> f32 {
+        let score = f64::from(score.filter(|score| score.is_finite()).unwrap_or(0.0));
+        if self.deviation > 0.0 { ((score - self.mean) / self.deviation) as f32 } else { 0.0 }
+    }
+}
+
 fn best_first<K: Ord>(mut fused: Vec<Fused<K>>) -> Vec<Fused<K>> {
     fused.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.key.cmp(&b.key)));
     fused
@@ -132,7 +172,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{DENSE_WEIGHT, Fused, RRF_K, Ranking, convex, rrf};
+    use super::{Fused, RRF_K, Ranking, convex, rrf, standardized};
 
     fn ranking(candidates: &[(u32, f32)]) -> Ranking<u32> {
         Ranking { candidates: candidates.to_vec() }
@@ -168,7 +208,7 @@ mod tests {
 
     #[test]
     fn each_side_keeps_its_rank_and_score() {
-        let fused = convex(&ranking(&[(7, 4.5)]), &ranking(&[(8, 0.9), (7, 0.5)]), DENSE_WEIGHT);
+        let fused = convex(&ranking(&[(7, 4.5)]), &ranking(&[(8, 0.9), (7, 0.5)]), 0.6);
         let seven = fused.iter().find(|candidate| candidate.key == 7).unwrap().explanation();
         assert_eq!(seven.keyword.map(|side| (side.rank, side.score)), Some((1, 4.5)));
         assert_eq!(seven.dense.map(|side| (side.rank, side.score)), Some((2, 0.5)));
@@ -182,6 +222,18 @@ mod tests {
         let dense = ranking(&[(2, 0.9), (1, 0.1)]);
         assert_eq!(keys(&convex(&keyword, &dense, 0.6)), [2, 1]);
         assert_eq!(keys(&convex(&keyword, &dense, 0.4)), [1, 2]);
+    }
+
+    #[test]
+    fn in_deviations_the_scale_of_a_side_decides_nothing() {
+        let keyword = ranking(&[(1, 30.0), (2, 4.0), (3, 1.0), (4, 0.5)]);
+        let dense = [(4, 0.9), (3, 0.8), (2, 0.75), (1, 0.6)];
+        let wide = dense.map(|(key, score)| (key, 100.0 * score + 7.0));
+        let order = keys(&standardized(&keyword, &ranking(&dense), 0.5));
+        assert_eq!(keys(&standardized(&keyword, &ranking(&wide), 0.5)), order);
+        assert_eq!(keys(&standardized(&keyword, &ranking(&dense), 1.0)), [4, 3, 2, 1]);
+        assert_eq!(keys(&standardized(&keyword, &ranking(&dense), 0.0)), [1, 2, 3, 4]);
+        assert!(standardized::<u32>(&Ranking::default(), &Ranking::default(), 0.5).is_empty());
     }
 
     #[test]

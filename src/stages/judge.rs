@@ -6,46 +6,29 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Grades by document; above 0 is relevant.
 pub type Judgements = BTreeMap<String, u32>;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     pub ndcg_at_10: f64,
     pub recall_at_100: f64,
     pub mrr_at_10: f64,
 }
 
-/// Means over queries.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FigureMeans {
-    sums: Figures,
-    queries: u32,
-}
-
-impl FigureMeans {
-    /// Adds one query's ranking, best first, each document once.
-    pub fn add(&mut self, ranking: &[String], judgements: &Judgements) {
+impl Figures {
+    /// Of one query's ranking, best first, each document once; `None` when nothing is judged relevant.
+    pub fn of(ranking: &[String], judgements: &Judgements) -> Option<Self> {
         if judgements.values().all(|grade| *grade == 0) {
-            return;
+            return None;
         }
-        self.queries += 1;
-        self.sums.ndcg_at_10 += ndcg(ranking, judgements, 10);
-        self.sums.recall_at_100 += recall(ranking, judgements, 100);
-        self.sums.mrr_at_10 += reciprocal_rank(ranking, judgements, 10);
-    }
-
-    pub fn means(&self) -> Figures {
-        let queries = f64::from(self.queries.max(1));
-        Figures {
-            ndcg_at_10: self.sums.ndcg_at_10 / queries,
-            recall_at_100: self.sums.recall_at_100 / queries,
-            mrr_at_10: self.sums.mrr_at_10 / queries,
-        }
-    }
-
-    pub fn queries(&self) -> u32 {
-        self.queries
+        Some(Self {
+            ndcg_at_10: ndcg(ranking, judgements, 10),
+            recall_at_100: recall(ranking, judgements, 100),
+            mrr_at_10: reciprocal_rank(ranking, judgements, 10),
+        })
     }
 }
 
@@ -80,7 +63,7 @@ fn is_relevant(document: &str, judgements: &Judgements) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FigureMeans, Judgements, ndcg, recall, reciprocal_rank};
+    use super::{Figures, Judgements, ndcg, recall, reciprocal_rank};
 
     fn ranking(documents: &[&str]) -> Vec<String> {
         documents.iter().map(|document| (*document).to_owned()).collect()
@@ -109,9 +92,8 @@ mod tests {
     }
 
     #[test]
-    fn a_query_without_a_relevant_document_counts_in_nothing() {
-        let mut means = FigureMeans::default();
-        means.add(&ranking(&["a"]), &judged(&[("a", 0)]));
-        assert_eq!(means.queries(), 0);
+    fn a_query_without_a_relevant_document_has_no_figures() {
+        assert_eq!(Figures::of(&ranking(&["a"]), &judged(&[("a", 0)])), None);
+        assert_eq!(Figures::of(&ranking(&["a"]), &judged(&[("a", 1)])).map(|figures| figures.mrr_at_10), Some(1.0));
     }
 }

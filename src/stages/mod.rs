@@ -3,11 +3,14 @@
 pub mod age;
 pub mod chunk;
 pub mod detect;
+pub mod diversity;
 pub mod fuse;
 pub mod ground;
 pub mod judge;
 pub mod name;
 pub mod normalize;
+pub mod recency;
+pub mod resample;
 pub mod sections;
 pub mod sentences;
 pub mod split;

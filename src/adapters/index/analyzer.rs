@@ -1,11 +1,14 @@
-//! How text becomes keyword terms: lower case, English stems, no stop words.
+//! How text becomes keyword terms: clinical words, lower case, English stems, no stop words.
 
 use tantivy::tokenizer::{
-    Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
+    AsciiFoldingFilter, Language, RemoveLongFilter, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream,
+    Tokenizer,
 };
 
+use super::words::{Word, words};
+
 /// Part of the recipe: a change of analysis is a new generation.
-pub const REVISION: &str = "english-1";
+pub const REVISION: &str = "clinical-english-1";
 
 const LONGEST_TERM_BYTES: usize = 64;
 
@@ -17,29 +20,92 @@ const STOP_WORDS: [&str; 34] = [
 ];
 
 pub fn analyzer() -> TextAnalyzer {
-    TextAnalyzer::builder(SimpleTokenizer::default())
+    TextAnalyzer::builder(ClinicalTokenizer)
         .filter(RemoveLongFilter::limit(LONGEST_TERM_BYTES))
-        .filter(LowerCaser)
+        .filter(AsciiFoldingFilter)
         .filter(StopWordFilter::remove(STOP_WORDS.map(str::to_owned)))
         .filter(Stemmer::new(Language::English))
         .build()
 }
 
+/// A term and where it stands: words count from 0, those left out included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedTerm {
+    pub text: String,
+    pub position: u32,
+}
+
 /// The terms of `text`, in order, repeats kept.
-pub fn terms(text: &str) -> Vec<String> {
+pub fn terms(text: &str) -> Vec<PlacedTerm> {
     let mut analyzer = analyzer();
     let mut stream = analyzer.token_stream(text);
     let mut terms = Vec::new();
-    stream.process(&mut |token| terms.push(token.text.clone()));
+    stream.process(&mut |token| {
+        terms.push(PlacedTerm { text: token.text.clone(), position: token.position as u32 });
+    });
     terms
+}
+
+/// [`words`] for tantivy.
+#[derive(Clone)]
+struct ClinicalTokenizer;
+
+struct ClinicalTokens {
+    words: std::vec::IntoIter<Word>,
+    token: Token,
+}
+
+impl Tokenizer for ClinicalTokenizer {
+    type TokenStream<'a> = ClinicalTokens;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> ClinicalTokens {
+        ClinicalTokens { words: words(text).into_iter(), token: Token::default() }
+    }
+}
+
+impl TokenStream for ClinicalTokens {
+    fn advance(&mut self) -> bool {
+        let Some(word) = self.words.next() else { return false };
+        self.token = Token {
+            offset_from: word.from,
+            offset_to: word.to,
+            position: word.position as usize,
+            text: word.text,
+            position_length: 1,
+        };
+        true
+    }
+
+    fn token(&self) -> &Token {
+        &self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        &mut self.token
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::terms;
 
+    fn texts(text: &str) -> Vec<String> {
+        terms(text).into_iter().map(|term| term.text).collect()
+    }
+
     #[test]
     fn words_meet_in_their_stem_and_negations_stay() {
-        assert_eq!(terms("The infections were Not treated"), ["infect", "not", "treat"]);
+        assert_eq!(texts("The infections were Not treated"), ["infect", "not", "treat"]);
+    }
+
+    #[test]
+    fn a_word_left_out_keeps_its_place() {
+        let places: Vec<u32> = terms("shortness of breath").iter().map(|term| term.position).collect();
+        assert_eq!(places, [0, 2]);
+    }
+
+    #[test]
+    fn marks_on_letters_make_no_difference() {
+        assert_eq!(texts("Ménière Sjögren"), texts("Meniere Sjogren"));
     }
 }

@@ -40,7 +40,7 @@ impl Snapshot {
 
     fn rows_with(&self, scope: &Scope, text: &str) -> Result<RowSet, IndexError> {
         let mut rows = RowSet::default();
-        self.keyword(scope, text, usize::MAX)?.into_iter().for_each(|(row, _)| rows.insert(row.0));
+        self.keyword(scope, text, false)?.rows().for_each(|row| rows.insert(row.0));
         Ok(rows)
     }
 }
@@ -52,7 +52,7 @@ fn documents_within<'a>(
 ) -> impl Iterator<Item = (&'a DocumentEntry, Vec<&'a Row>)> {
     block.documents.iter().zip(&block.rows_of).filter_map(|(entry, range)| {
         let rows = block.rows.get(range.clone()).unwrap_or_default();
-        let rows: Vec<&Row> = rows.iter().filter(|row| within.contains(row.number)).collect();
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.part_of.is_none() && within.contains(row.number)).collect();
         (!rows.is_empty()).then_some((entry, rows))
     })
 }

@@ -124,7 +124,7 @@ fn scan(rows: &Rows, query: &[f32], within: &RowSet, limit: usize) -> Vec<(RowId
 }
 
 /// Sixteen running sums, so that the compiler can keep them in vector registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0_f32; LANES];
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();

@@ -15,7 +15,7 @@ use super::schema::{self, CommitPayload, DocumentEntry, Fields, ROW_FIELD, Store
 use super::snapshot::{SegmentRows, Snapshot};
 use super::{IndexError, IndexSettings};
 use crate::access::Upkeep;
-use crate::domain::{Chunk, DocumentId, DocumentStatus, StoredDocument, TenantId};
+use crate::domain::{Chunk, DocumentId, DocumentStatus, Span, StoredDocument, TenantId};
 
 /// tantivy's own minimum is 15 MB; one thread, as embedding is what takes the time.
 const WRITER_MEMORY_BYTES: usize = 50_000_000;
@@ -33,6 +33,15 @@ const COMPONENTS: [SegmentComponent; 6] = [
 #[derive(Clone, Debug)]
 pub struct IndexedChunk {
     pub chunk: Chunk,
+    /// Unit length.
+    pub vector: Vec<f32>,
+    pub windows: Vec<IndexedWindow>,
+}
+
+/// A part of a chunk with a vector of its own, by which the chunk is found too.
+#[derive(Clone, Debug)]
+pub struct IndexedWindow {
+    pub span: Span,
     /// Unit length.
     pub vector: Vec<f32>,
 }
@@ -187,10 +196,12 @@ impl Generation {
                 continue;
             }
             for indexed in &put.chunks {
-                let row = stored_row(next_row, put, indexed);
-                self.writer.add_document(self.keyword_document(&term, put, indexed, &row)?)?;
-                written.push((row, indexed.vector.clone()));
-                next_row += 1;
+                let whole = stored_row(next_row, put, indexed);
+                for row in with_windows(whole, indexed) {
+                    self.writer.add_document(self.keyword_document(&term, put, &row)?)?;
+                    written.push(row);
+                    next_row += 1;
+                }
             }
         }
         let payload = serde_json::to_string(&CommitPayload { watermark, next_row }).expect("numbers always serialize");
@@ -204,18 +215,20 @@ impl Generation {
         &self,
         term: &str,
         put: &IndexedDocument,
-        indexed: &IndexedChunk,
-        row: &StoredRow,
+        (row, vector): &(StoredRow, Vec<f32>),
     ) -> Result<TantivyDocument, IndexError> {
         let document = &put.document.document;
-        let text = indexed.chunk.span.of(&document.text).ok_or(IndexError::Corrupt { what: "chunk span" })?;
-        let section = indexed.chunk.section.as_deref();
+        let text = row.span.of(&document.text).ok_or(IndexError::Corrupt { what: "chunk span" })?;
         let mut fields = TantivyDocument::new();
         fields.add_text(self.fields.document, term);
         fields.add_u64(self.fields.row, u64::from(row.row));
-        fields.add_text(self.fields.body, schema::keyword_text(&document.title, section, text));
+        if row.part_of.is_none() {
+            let date = document.times.effective.or(document.times.source).map(|date| date.date());
+            let text = schema::keyword_text(&document.title, row.section.as_deref(), date.as_deref(), text);
+            fields.add_text(self.fields.body, text);
+        }
         fields.add_bytes(self.fields.stored, &serde_json::to_vec(row).expect("plain values always serialize"));
-        fields.add_bytes(self.fields.vector, &schema::encode_vector(&indexed.vector));
+        fields.add_bytes(self.fields.vector, &schema::encode_vector(vector));
         Ok(fields)
     }
 
@@ -295,6 +308,16 @@ fn segment_rows(reader: &tantivy::SegmentReader) -> Result<SegmentRows, IndexErr
     Ok(SegmentRows(Arc::from(rows)))
 }
 
+/// The chunk's own row, then one for each of its windows, numbered on.
+fn with_windows(whole: StoredRow, indexed: &IndexedChunk) -> Written {
+    let windows = (1..).zip(&indexed.windows).map(|(after, window)| {
+        let row = StoredRow { row: whole.row + after, span: window.span, part_of: Some(whole.row), ..whole.clone() };
+        (row, window.vector.clone())
+    });
+    let windows: Written = windows.collect();
+    [(whole, indexed.vector.clone())].into_iter().chain(windows).collect()
+}
+
 fn stored_row(row: u32, put: &IndexedDocument, indexed: &IndexedChunk) -> StoredRow {
     let document = &put.document.document;
     debug_assert_eq!(document.status, DocumentStatus::Current, "only current documents are indexed");
@@ -316,5 +339,6 @@ fn stored_row(row: u32, put: &IndexedDocument, indexed: &IndexedChunk) -> Stored
         section: indexed.chunk.section.clone(),
         span: indexed.chunk.span,
         tokens: indexed.chunk.tokens,
+        part_of: None,
     }
 }

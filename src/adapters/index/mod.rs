@@ -6,10 +6,13 @@
 //! search, on both sides, by the same [`Scope`], which only an [`crate::access::Access`] can open.
 
 mod analyzer;
+mod candidates;
 mod counts;
 mod dense;
 mod generation;
+mod highlights;
 mod keyword;
+mod question;
 mod rows;
 mod schema;
 mod scope;
@@ -17,8 +20,13 @@ mod serving;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
+mod words;
 
-pub use generation::{Generation, IndexChange, IndexedChunk, IndexedDocument};
+pub use candidates::Nearness;
+pub use generation::{Generation, IndexChange, IndexedChunk, IndexedDocument, IndexedWindow};
+pub use highlights::highlights;
+pub use keyword::Found;
 pub use scope::Scope;
 pub use serving::{Index, IndexSettings};
 pub use snapshot::{DensePlan, RowId, Snapshot};

@@ -1,4 +1,4 @@
-//! Rows in memory: one per chunk, with its vector and the document it belongs to.
+//! Rows in memory: one per chunk and one per window of a chunk, each with its vector and the document it belongs to.
 //!
 //! Blocks are immutable and shared between snapshots. A row number is never used twice within a generation;
 //! numbers of rows that are gone leave holes in the numbering, not in memory.
@@ -62,6 +62,8 @@ pub struct Row {
     pub section: Option<Arc<str>>,
     pub span: Span,
     pub tokens: u32,
+    /// For a window, the row of its chunk.
+    pub part_of: Option<u32>,
 }
 
 impl Row {
@@ -129,6 +131,7 @@ impl Block {
             section: stored.section.map(Arc::from),
             span: stored.span,
             tokens: stored.tokens,
+            part_of: stored.part_of,
         });
         self.vectors.extend_from_slice(vector);
     }
@@ -157,6 +160,7 @@ impl Row {
             section: self.section.as_deref().map(str::to_owned),
             span: self.span,
             tokens: self.tokens,
+            part_of: self.part_of,
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Fields {
     pub document: Field,
     /// The row number, from tantivy's documents back to ours.
     pub row: Field,
-    /// Title, section and text, as terms.
+    /// Title, section, date and text, as terms; none for a window, whose words are its chunk's.
     pub body: Field,
     /// [`StoredRow`] as JSON.
     pub stored: Field,
@@ -31,7 +31,9 @@ pub const ROW_FIELD: &str = "row";
 pub fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
     let body = TextOptions::default().set_indexing_options(
-        TextFieldIndexing::default().set_tokenizer(ANALYZER_NAME).set_index_option(IndexRecordOption::WithFreqs),
+        TextFieldIndexing::default()
+            .set_tokenizer(ANALYZER_NAME)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions),
     );
     let fields = Fields {
         document: builder.add_text_field("document", STRING),
@@ -62,7 +64,7 @@ pub struct DocumentEntry {
     pub as_of: Timestamp,
 }
 
-/// One chunk as it is kept in the commit.
+/// One chunk, or one window of a chunk, as it is kept in the commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredRow {
     pub row: u32,
@@ -71,6 +73,9 @@ pub struct StoredRow {
     pub section: Option<String>,
     pub span: Span,
     pub tokens: u32,
+    /// For a window, the row of its chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<u32>,
 }
 
 /// What a commit says of itself.
@@ -97,8 +102,12 @@ pub fn decode_vector(bytes: &[u8]) -> Result<Vec<f32>, IndexError> {
     Ok(components.iter().map(|component| f32::from_le_bytes(*component)).collect())
 }
 
-/// What is searched as keywords for one chunk.
-pub fn keyword_text(title: &str, section: Option<&str>, text: &str) -> String {
+/// How often the title is said beside the text: a word of it weighs more than one of the text.
+const TITLE_TIMES: usize = 2;
+
+/// What is searched as keywords for one chunk. Blank lines keep what stands apart from counting as neighbours.
+pub fn keyword_text(title: &str, section: Option<&str>, date: Option<&str>, text: &str) -> String {
     let heading = section.filter(|section| !text.starts_with(section));
-    [Some(title), heading, Some(text)].into_iter().flatten().collect::<Vec<_>>().join("\n")
+    let parts = std::iter::repeat_n(title, TITLE_TIMES).chain(heading).chain(date).chain([text]);
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }

@@ -13,6 +13,7 @@ use crate::domain::{Filters, PatientId};
 /// The same filters give the same scope however they are put, and nothing outside it touches a score.
 pub struct Scope {
     rows: RowSet,
+    chunks: usize,
 }
 
 impl Scope {
@@ -22,7 +23,7 @@ impl Scope {
 
     /// How many chunks lie within.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.chunks
     }
 
     pub fn is_empty(&self) -> bool {
@@ -30,7 +31,7 @@ impl Scope {
     }
 
     pub(super) fn open(snapshot: &Snapshot, access: &Access, filters: &Filters) -> Self {
-        let mut rows = RowSet::default();
+        let (mut rows, mut chunks) = (RowSet::default(), 0);
         let patients = named_patients(access, filters);
         for block in &snapshot.rows().blocks {
             match &patients {
@@ -38,18 +39,18 @@ impl Scope {
                     for patient in patients {
                         let key = (access.tenant().clone(), patient.clone());
                         for document in block.by_patient.get(&key).map(Vec::as_slice).unwrap_or_default() {
-                            take(snapshot, block, *document as usize, access, filters, &mut rows);
+                            take(snapshot, block, *document as usize, access, filters, (&mut rows, &mut chunks));
                         }
                     }
                 }
                 None => {
                     for document in 0..block.documents.len() {
-                        take(snapshot, block, document, access, filters, &mut rows);
+                        take(snapshot, block, document, access, filters, (&mut rows, &mut chunks));
                     }
                 }
             }
         }
-        Self { rows }
+        Self { rows, chunks }
     }
 }
 
@@ -68,7 +69,14 @@ fn named_patients(access: &Access, filters: &Filters) -> Option<BTreeSet<Patient
     Some(named)
 }
 
-fn take(snapshot: &Snapshot, block: &Block, document: usize, access: &Access, filters: &Filters, rows: &mut RowSet) {
+fn take(
+    snapshot: &Snapshot,
+    block: &Block,
+    document: usize,
+    access: &Access,
+    filters: &Filters,
+    (rows, chunks): (&mut RowSet, &mut usize),
+) {
     let (Some(entry), Some(range)) = (block.documents.get(document), block.rows_of.get(document)) else { return };
     if !within_reach(access, entry) || !passes(filters, entry) {
         return;
@@ -79,6 +87,7 @@ fn take(snapshot: &Snapshot, block: &Block, document: usize, access: &Access, fi
             || section.is_some_and(|title| filters.sections.iter().any(|wanted| wanted.eq_ignore_ascii_case(title)));
         if in_section && snapshot.rows().live.contains(row.number) {
             rows.insert(row.number);
+            *chunks += usize::from(row.part_of.is_none());
         }
     }
 }

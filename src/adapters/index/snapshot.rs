@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tantivy::{DocId, Searcher};
 
 use super::dense::{self, Graph};
-use super::keyword::{self, Bm25};
-use super::rows::Rows;
+use super::keyword::{self, Bm25, Found};
+use super::question::Question;
+use super::rows::{Block, Rows};
 use super::schema::Fields;
-use super::{IndexError, Scope, analyzer};
+use super::{IndexError, Scope};
 use crate::access::Access;
 use crate::domain::{Chunk, DocumentKey, Filters};
 
@@ -75,7 +76,10 @@ impl Snapshot {
 
     /// Chunks of all tenants: for the gauges, never for a caller.
     pub fn chunks(&self) -> usize {
-        self.rows.live.len()
+        let of_block = |block: &Block| {
+            block.rows.iter().filter(|row| row.part_of.is_none() && self.rows.live.contains(row.number)).count()
+        };
+        self.rows.blocks.iter().map(|block| of_block(block)).sum()
     }
 
     pub(super) fn rows(&self) -> &Rows {
@@ -86,10 +90,11 @@ impl Snapshot {
         Scope::open(self, access, filters)
     }
 
-    /// The rows in scope that share terms with `text`, by BM25, best first.
-    pub fn keyword(&self, scope: &Scope, text: &str, limit: usize) -> Result<Vec<(RowId, f32)>, IndexError> {
-        let terms = analyzer::terms(text);
-        keyword::search(&self.searcher, &self.segments, self.fields.body, scope.rows(), &terms, limit, Bm25::default())
+    /// The chunks in scope that hold something of `text`, by BM25; with `expand`, or something that says the same.
+    pub fn keyword(&self, scope: &Scope, text: &str, expand: bool) -> Result<Found, IndexError> {
+        let question = Question::read(text, expand);
+        let parameters = Bm25::default();
+        keyword::search(&self.searcher, &self.segments, self.fields.body, scope.rows(), &question, parameters)
     }
 
     /// The rows in scope nearest to `vector` by cosine, best first.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Generation, Index, IndexChange, IndexError, IndexSettings, IndexedChunk, IndexedDocument, Snapshot};
+use super::{
+    Generation, Index, IndexChange, IndexError, IndexSettings, IndexedChunk, IndexedDocument, IndexedWindow, Snapshot,
+};
 use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
 use crate::domain::{
     Chunk, ContentHash, Document, DocumentId, DocumentKey, DocumentStatus, Filters, Kind, Labels, PatientId, ReceiptId,
@@ -70,7 +72,7 @@ fn put(tenant: &str, id: &str, version: u32, patient: &str, text: &str, vector: 
         ordinal: 0,
     };
     let chunk = Chunk { ordinal: 0, section: None, span: Span::new(0, text.len()), tokens: 4 };
-    let chunks = vec![IndexedChunk { chunk, vector }];
+    let chunks = vec![IndexedChunk { chunk, vector, windows: Vec::new() }];
     IndexChange::Put(Box::new(IndexedDocument { tenant: TenantId::new(tenant), document: stored, chunks }))
 }
 
@@ -96,7 +98,7 @@ fn dense_ids(snapshot: &Snapshot, access: &Access, filters: &Filters, query: &[f
 
 fn keyword_scores(snapshot: &Snapshot, access: &Access, text: &str) -> Vec<(String, f32)> {
     let scope = snapshot.scope(access, &Filters::default());
-    let found = snapshot.keyword(&scope, text, 100).unwrap();
+    let found = snapshot.keyword(&scope, text, true).unwrap().best(100);
     found.into_iter().map(|(row, score)| (snapshot.locate(row).unwrap().0.id.to_string(), score)).collect()
 }
 
@@ -161,17 +163,95 @@ async fn what_a_caller_may_not_see_changes_no_score() {
     ];
     index.apply(&Upkeep::begin(), &own, 1).unwrap();
     let reader = access("patient/*.rs", Some("a")).await;
-    let before = keyword_scores(&index.snapshot(), &reader, "cough fever pain");
+    // Words, neighbours, a phrase that says the same, and a kind.
+    let queries = ["cough fever pain", "chest pain", "febrile", "no fever, chest pain for a week", "inhaler"];
+    let scores = |index: &Index| queries.map(|query| keyword_scores(&index.snapshot(), &reader, query));
+    let before = scores(&index);
     let others: Vec<IndexChange> = (0..30)
         .map(|number| {
             let tenant = if number % 2 == 0 { TENANT } else { "south" };
-            put(tenant, &format!("b{number}"), 1, "b", "cough cough fever of long standing", vector(100 + number))
+            put(
+                tenant,
+                &format!("b{number}"),
+                1,
+                "b",
+                "chest pain, cough, fever and an albuterol puffer",
+                vector(100 + number),
+            )
         })
         .collect();
     index.apply(&Upkeep::begin(), &others, 2).unwrap();
-    assert_eq!(before.len(), 2);
-    assert_eq!(keyword_scores(&index.snapshot(), &reader, "cough fever pain"), before);
+    assert_eq!(before[0].len(), 2);
+    assert_eq!(scores(&index), before);
     assert_eq!(index.snapshot().scope(&reader, &Filters::default()).len(), 2);
+}
+
+#[tokio::test]
+async fn a_chunk_is_found_by_its_windows_and_is_one_chunk_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path(), settings(1_000, 1_000));
+    let text = "cough at night. fever by day.";
+    let mut with_windows = put(TENANT, "d1", 1, "p", text, vector(1));
+    if let IndexChange::Put(document) = &mut with_windows {
+        document.chunks[0].windows = vec![
+            IndexedWindow { span: Span::new(0, 15), vector: vector(2) },
+            IndexedWindow { span: Span::new(16, 29), vector: vector(3) },
+        ];
+    }
+    let plain = put(TENANT, "d2", 1, "p", "cough in the morning", vector(4));
+    index.apply(&Upkeep::begin(), &[with_windows, plain.clone()], 1).unwrap();
+    let reader = access("user/*.rs", None).await;
+    let snapshot = index.snapshot();
+    let scope = snapshot.scope(&reader, &Filters::default());
+    assert_eq!((snapshot.chunks(), scope.len()), (2, 2));
+    let (found, _) = snapshot.dense_chunks(&scope, &vector(3), 10);
+    assert_eq!(found.len(), 2);
+    let (key, chunk) = snapshot.locate(found[0].0).unwrap();
+    assert_eq!((key.id.as_str(), chunk.span), ("d1", Span::new(0, text.len())));
+    assert_eq!(snapshot.nearness(found[0].0, &vector(3)).unwrap().span, Span::new(16, 29));
+    // Words are counted as if there were no windows.
+    let other = tempfile::tempdir().unwrap();
+    let without = open(other.path(), settings(1_000, 1_000));
+    without.apply(&Upkeep::begin(), &[put(TENANT, "d1", 1, "p", text, vector(1)), plain], 1).unwrap();
+    let scores = |index: &Index| keyword_scores(&index.snapshot(), &reader, "cough fever");
+    assert_eq!(scores(&index), scores(&without));
+    index
+        .apply(&Upkeep::begin(), &[IndexChange::Remove { tenant: TenantId::new(TENANT), id: DocumentId::new("d1") }], 2)
+        .unwrap();
+    assert_eq!(index.snapshot().chunks(), 1);
+}
+
+#[tokio::test]
+async fn neighbours_of_the_query_that_stand_together_weigh_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path(), settings(1_000, 1_000));
+    let apart = put(TENANT, "apart", 1, "p", "chest clear on both sides today, belly soft, pain none, well", vector(1));
+    let together =
+        put(TENANT, "together", 1, "p", "belly soft on both sides today, none well, clear chest pain", vector(2));
+    index.apply(&Upkeep::begin(), &[apart, together], 1).unwrap();
+    let reader = access("user/*.rs", None).await;
+    let found = keyword_scores(&index.snapshot(), &reader, "chest pain");
+    assert_eq!(found[0].0, "together");
+    assert!(found[0].1 > found[1].1);
+}
+
+#[tokio::test]
+async fn what_says_the_same_is_found_and_weighs_less_than_the_word_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path(), settings(1_000, 1_000));
+    let texts =
+        ["history of myocardial infarction", "history of heart attack", "infarction of the spleen, myocardial bridge"];
+    let changes: Vec<IndexChange> = (0..)
+        .zip(texts)
+        .map(|(number, text)| put(TENANT, &format!("d{number}"), 1, "p", text, vector(number + 1)))
+        .collect();
+    index.apply(&Upkeep::begin(), &changes, 1).unwrap();
+    let reader = access("user/*.rs", None).await;
+    let ids = |query: &str| -> Vec<String> {
+        keyword_scores(&index.snapshot(), &reader, query).into_iter().map(|(id, _)| id).collect()
+    };
+    assert_eq!(ids("heart attack"), ["d1", "d0"], "words of the phrase apart are another thing");
+    assert_eq!(ids("MI").len(), 2);
 }
 
 #[tokio::test]

@@ -152,6 +152,87 @@ async fn the_limit_holds_and_keeps_the_best() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn highlights_are_the_words_asked_for_and_what_says_the_same() {
+    let server = Server::start().await;
+    let records =
+        bundle(&[patient("p1", "Ana", "Ruiz"), note("n1", "p1", "Came after a heart attack. Infections: none.")]);
+    server.ingest_fhir(&records).await;
+    let marked = async |query: &str| {
+        let found = hits(&server, json!({"query": query})).await;
+        let hit = found.iter().find(|hit| hit["kind"] == "note").cloned().unwrap_or_default();
+        let offset = hit["span"]["start"].as_u64().unwrap_or_default();
+        let spans = hit["highlights"].as_array().cloned().unwrap_or_default();
+        let within = |span: &Value| {
+            let at = |name: &str| json!(span[name].as_u64().unwrap() - offset);
+            at_span(&text(&hit["text"]), &json!({"start": at("start"), "end": at("end")}))
+        };
+        spans.iter().map(within).collect::<Vec<_>>()
+    };
+    assert_eq!(marked("any infection?").await, ["Infections"]);
+    assert_eq!(marked("myocardial infarction").await, ["heart attack"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neighbours_come_with_a_hit_when_asked_for() {
+    let server = Server::start().await;
+    let text_of_note = "HISTORY\nKnown headache.\n\nEXAM\nBlood pressure normal.\n\nPLAN\nRest.";
+    server.ingest_fhir(&bundle(&[patient("p1", "Ana", "Ruiz"), note("n1", "p1", text_of_note)])).await;
+    let exam = async |neighbours: usize| {
+        let found = hits(&server, json!({"query": "blood pressure", "neighbours": neighbours})).await;
+        found.into_iter().find(|hit| hit["section"] == "EXAM").expect("the section is found")
+    };
+    assert!(exam(0).await.get("context").is_none());
+    let context = text(&exam(1).await["context"]["text"]);
+    assert!(context.contains("Known headache.") && context.contains("Rest."), "{context}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_shown_once_for_each_patient_unless_all_are_asked_for() {
+    let server = Server::start().await;
+    let same = "Chronic headache, carried forward.";
+    let records = bundle(&[note("n1", "p1", same), note("n2", "p1", same), note("n3", "p2", same)]);
+    server.ingest_fhir(&records).await;
+    assert_eq!(hits(&server, json!({})).await.len(), 2);
+    assert_eq!(hits(&server, json!({"distinct": false})).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_hits_of_a_document_are_shown_as_were_asked_for() {
+    let server = server().await;
+    let of_documents = async |body: Value| {
+        let found = hits(&server, body).await;
+        (found.len(), distinct(&found, "document").len())
+    };
+    let (all, documents) = of_documents(json!({})).await;
+    assert!(all > documents);
+    assert_eq!(of_documents(json!({"per_document": 1})).await, (documents, documents));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rankings_are_tuned_within_bounds() {
+    let server = server().await;
+    let token = tokens::mint(READER);
+    let ask = async |setting: Value| {
+        let mut body = json!({"query": "headache"});
+        body.as_object_mut().unwrap().extend(setting.as_object().unwrap().clone());
+        server.post(&token, "/v1/search", &body).await
+    };
+    for fusion in ["convex", "standardized", "rrf"] {
+        let found = ask(json!({"fusion": fusion, "dense_weight": 0.3, "diversity": 0.5})).await.expect(200).json();
+        assert!(!found["hits"].as_array().unwrap().is_empty(), "{fusion}");
+    }
+    for (setting, code) in [
+        (json!({"fusion": "sum"}), "unknown_fusion"),
+        (json!({"dense_weight": 1.5}), "share_out_of_range"),
+        (json!({"diversity": -0.1}), "share_out_of_range"),
+        (json!({"per_document": 0}), "per_document_out_of_range"),
+        (json!({"neighbours": 6}), "neighbours_out_of_range"),
+    ] {
+        assert_eq!(ask(setting).await.expect(400).json()["code"], code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn freshness_names_only_the_feeds_that_were_used() {
     let server = server().await;
     let token = tokens::mint(READER);
