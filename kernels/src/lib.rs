@@ -2,3 +2,7 @@
 //!
 //! Each is offered as a safe function that takes the fastest form the processor has, found at run time, and has a
 //! plain form that the others are tested against.
+
+mod processor;
+
+pub use processor::Processor;
