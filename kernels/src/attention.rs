@@ -4,20 +4,31 @@
 //! scores to softmax to output while their scores lie in the first-level cache.
 
 use crate::buffer::Buffer;
-use crate::functions::exp;
+use crate::functions::exp2;
 use crate::lanes::Lanes;
+#[cfg(target_arch = "x86_64")]
+use crate::level::Kind;
 use crate::level::{Level, at_level};
+#[cfg(target_arch = "x86_64")]
+use crate::processor::Processor;
 use crate::tile::{even_tiles, panel_width, tile};
+
+/// What a query is to be multiplied by beforehand: 1 / sqrt(head size), and log2 e so that powers of two do.
+pub fn query_scale(head_size: usize) -> f32 {
+    std::f32::consts::LOG2_E / (head_size as f32).sqrt()
+}
 
 /// Softmax(Q K^T) V of every head of one sequence.
 ///
-/// Shapes: `projections` (tokens, 3 * hidden), each row a query, a key and a value, the query scaled
-/// already by 1 / sqrt(head size); `output` (tokens, hidden); hidden = heads * head size. `scratch` is
-/// only kept to be used again. Source: Vaswani et al. 2017, section 3.2.
+/// Shapes: `projections` (tokens, 3 * hidden), each row a query, scaled by [`query_scale`], a key and a
+/// value; `output` (tokens, hidden); hidden = heads * head size. `scratch` is only kept to be used again.
+/// With `half`, the products are in bfloat16 where the processor has instructions for it.
+/// Source: Vaswani et al. 2017, section 3.2.
 ///
 /// Panics when the lengths don't agree.
 pub fn attention(
     level: Level,
+    half: bool,
     projections: &[f32],
     heads: usize,
     output: &mut [f32],
@@ -29,14 +40,20 @@ pub fn attention(
     assert_eq!(output.len(), tokens * hidden, "whole rows");
     assert_eq!(projections.len(), 3 * output.len(), "query, key and value for each row");
     let shape = Shape { tokens, heads, hidden };
+    #[cfg(target_arch = "x86_64")]
+    if half && level.0 == Kind::Avx512 && Processor::detected().avx512_bf16 {
+        // Safe: the processor has the instructions.
+        return unsafe { crate::attention_half::attend(shape, projections, output, scratch) };
+    }
+    let _ = half;
     at_level!(level, attend(shape: Shape, projections: &[f32], output: &mut [f32], scratch: &mut Buffer));
 }
 
 #[derive(Clone, Copy)]
-struct Shape {
-    tokens: usize,
-    heads: usize,
-    hidden: usize,
+pub(crate) struct Shape {
+    pub(crate) tokens: usize,
+    pub(crate) heads: usize,
+    pub(crate) hidden: usize,
 }
 
 #[inline(always)]
@@ -111,7 +128,7 @@ fn pack_values<L: Lanes>(shape: Shape, from: &[f32], size: usize, panels: &mut [
     }
 }
 
-/// Replaces each score by e^(score - greatest), and returns their sum.
+/// Replaces each score by 2^(score - greatest), and returns their sum.
 ///
 /// # Safety
 /// `scores` has `count` values, at least one.
@@ -134,13 +151,13 @@ unsafe fn softmax_numerators<L: Lanes>(scores: *mut f32, count: usize) -> f32 {
         }
         let mut sum = L::splat(0.0);
         for at in (0..whole).step_by(L::WIDTH) {
-            let numerator = exp(L::load(scores.add(at)).sub(L::splat(greatest)));
+            let numerator = exp2(L::load(scores.add(at)).sub(L::splat(greatest)));
             numerator.store(scores.add(at));
             sum = sum.add(numerator);
         }
         if whole < count {
             let (at, rest) = (scores.add(whole), count - whole);
-            exp(L::load_part(at, rest).sub(L::splat(greatest))).store_part(at, rest);
+            exp2(L::load_part(at, rest).sub(L::splat(greatest))).store_part(at, rest);
             // Loaded again, the lanes beyond the end are zero.
             sum = sum.add(L::load_part(at, rest));
         }
@@ -179,7 +196,7 @@ mod tests {
         for (head, query) in (0..heads).flat_map(|head| (0..tokens).map(move |query| (head, query))) {
             let columns = head * size..(head + 1) * size;
             let score = |key| columns.clone().map(|column| at(query, 0, column) * at(key, 1, column)).sum::<f64>();
-            let weights: Vec<f64> = (0..tokens).map(|key| score(key).exp()).collect();
+            let weights: Vec<f64> = (0..tokens).map(|key| score(key).exp2()).collect();
             let total: f64 = weights.iter().sum();
             for column in columns.clone() {
                 let mixed: f64 = weights.iter().enumerate().map(|(key, weight)| weight * at(key, 2, column)).sum();
@@ -202,7 +219,7 @@ mod tests {
             let mut scratch = Buffer::default();
             for level in Level::available() {
                 let mut output = vec![9.0; tokens * hidden];
-                attention(level, &projections, heads, &mut output, hidden, &mut scratch);
+                attention(level, false, &projections, heads, &mut output, hidden, &mut scratch);
                 for (one, other) in output.iter().zip(&expected) {
                     prop_assert!((f64::from(*one) - other).abs() < 1e-5, "{:?} {} {}", level, one, other);
                 }
@@ -210,13 +227,49 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn in_half_precision_it_stays_within_the_rounding_of_bfloat16(
+            tokens in 1_usize..70, heads in 1_usize..4, size in 1_usize..70, seed: u64,
+        ) {
+            let hidden = heads * size;
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let projections: Vec<f32> = (0..tokens * 3 * hidden).map(|_| rng.f32() - 0.5).collect();
+            let expected = plain(&projections, heads, hidden);
+            let mut scratch = Buffer::default();
+            for level in Level::available() {
+                // What was left in the scratch must not matter.
+                scratch.resize(100_000).fill(f32::NAN);
+                let mut output = vec![9.0; tokens * hidden];
+                attention(level, true, &projections, heads, &mut output, hidden, &mut scratch);
+                for (one, other) in output.iter().zip(&expected) {
+                    prop_assert!((f64::from(*one) - other).abs() < 0.01, "{:?} {} {}", level, one, other);
+                }
+            }
+        }
+    }
+
     #[test]
     fn great_scores_of_either_sign_do_not_overflow() {
-        for (level, sign) in Level::available().into_iter().flat_map(|level| [(level, 1.0), (level, -1.0)]) {
-            let projections: Vec<f32> = (0..20).flat_map(|n| [100.0 * sign, 50.0, n as f32]).collect();
-            let mut output = vec![0.0; 20];
-            attention(level, &projections, 1, &mut output, 1, &mut Buffer::default());
-            assert!(output.iter().all(|value| (value - 9.5).abs() < 1e-4), "{level:?} {output:?}");
+        for (half, sign) in [(false, 1.0), (false, -1.0), (true, 1.0), (true, -1.0)] {
+            for level in Level::available() {
+                let projections: Vec<f32> = (0..20).flat_map(|n| [100.0 * sign, 50.0, n as f32]).collect();
+                let mut output = vec![0.0; 20];
+                attention(level, half, &projections, 1, &mut output, 1, &mut Buffer::default());
+                assert!(output.iter().all(|value| (value - 9.5).abs() < 1e-4), "{level:?} {output:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_far_from_all_others_still_attends_to_itself() {
+        for (level, half) in Level::available().into_iter().flat_map(|level| [(level, false), (level, true)]) {
+            let projections: Vec<f32> =
+                (0..33).flat_map(|n| [1.0, if n == 32 { 500.0 } else { -500.0 }, n as f32]).collect();
+            let mut output = vec![0.0; 33];
+            attention(level, half, &projections, 1, &mut output, 1, &mut Buffer::default());
+            assert!(output.iter().all(|value| (value - 32.0).abs() < 1e-4), "{level:?} {output:?}");
         }
     }
 }

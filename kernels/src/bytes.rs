@@ -74,7 +74,7 @@ impl ByteLinear {
 
     /// Shapes: `input` (rows, inputs), `output` (rows, outputs). Panics when the lengths don't agree.
     pub fn forward(&self, input: &[f32], output: &mut [f32], finish: Finish, quantized: &mut ByteRows) {
-        let rows = if self.inputs == 0 { 0 } else { input.len() / self.inputs };
+        let rows = input.len().checked_div(self.inputs).unwrap_or(0);
         assert_eq!(input.len(), rows * self.inputs, "whole rows of inputs");
         assert_eq!(output.len(), rows * self.outputs, "a row of outputs for each row of inputs");
         quantized.fill(self.level, input, self.inputs);

@@ -20,6 +20,21 @@ pub(crate) fn exp<L: Lanes>(x: L) -> L {
     p.times_power_of_two(n)
 }
 
+/// `2^x` to within 3 units in the last place, for x up to 127; below -126 it is that of -126.
+///
+/// A whole exponent, and the series of 2^part: (ln 2)^n / n!.
+#[inline(always)]
+pub(crate) fn exp2<L: Lanes>(x: L) -> L {
+    let x = x.max(L::splat(-126.0)).min(L::splat(127.0));
+    let whole = x.round();
+    let part = x.sub(whole);
+    let mut p = L::splat(1.540_353e-4);
+    for coefficient in [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, 0.693_147_2, 1.0] {
+        p = p.mul_add(part, L::splat(coefficient));
+    }
+    p.times_power_of_two(whole)
+}
+
 /// `x * Phi(x)`, with an absolute error below 1e-6 |x|.
 ///
 /// With t = 1 / (1 + p |x| / sqrt 2), the tail erfc is a polynomial of t times a Gaussian.
@@ -62,7 +77,8 @@ mod tests {
                 let y = match function {
                     0 => exp(x),
                     1 => gelu(x),
-                    _ => gelu_tanh(x),
+                    2 => gelu_tanh(x),
+                    _ => exp2(x),
                 };
                 y.store_part(chunk.as_mut_ptr(), chunk.len());
             }
@@ -106,6 +122,17 @@ mod tests {
                 assert!((f64::from(y) / exact - 1.0).abs() < 3e-7, "{level:?} exp({x}) = {y}");
             }
             assert!(applied(level, 0, &[-1e30, f32::NEG_INFINITY]).iter().all(|y| (0.0..1e-37).contains(y)));
+        }
+    }
+
+    #[test]
+    fn the_power_of_two_is_that_of_double_precision_at_every_level() {
+        for level in Level::available() {
+            let inputs = grid(-126.0, 127.0);
+            for (x, y) in inputs.iter().zip(applied(level, 3, &inputs)) {
+                let exact = f64::from(*x).exp2();
+                assert!((f64::from(y) / exact - 1.0).abs() < 4e-7, "{level:?} 2^{x} = {y}");
+            }
         }
     }
 

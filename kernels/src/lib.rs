@@ -4,6 +4,8 @@
 //! plain form that the others are tested against.
 
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod attention_half;
 mod buffer;
 mod bytes;
 mod functions;
@@ -16,7 +18,7 @@ mod normalize;
 mod processor;
 mod tile;
 
-pub use attention::attention;
+pub use attention::{attention, query_scale};
 pub use buffer::Buffer;
 pub use bytes::{ByteLinear, ByteRows};
 pub use level::Level;
