@@ -14,6 +14,7 @@ mod package;
 mod packed;
 mod padded;
 mod precision;
+mod record;
 #[cfg(test)]
 #[path = "../../../tests/support/tiny_model.rs"]
 mod tiny_model;
@@ -21,7 +22,7 @@ mod tokens;
 mod weights;
 
 pub use cross_encoder::CrossEncoder;
-pub use embedder::{Embedder, Role};
+pub use embedder::{Embedder, Role, Tokens};
 pub use fetch::{Attempt, FetchError, Place, Places, Progress, Silent, SourceError, is_complete, obtain};
 pub use manifest::{Architecture, Hub, Manifest, ManifestError, ModelFile, Package, Pooling, Task};
 pub use precision::{Precision, PrecisionChoice, UnknownPrecision};

@@ -61,6 +61,18 @@ impl Network {
         }
     }
 
+    /// As [`forward`](Self::forward), on the calling thread.
+    pub(super) fn forward_here(&self, sequences: &[Sequence]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        match &self.bert {
+            Bert::Packed(model) => Ok(model.run(sequences, |states| self.pool(model, states))?),
+            Bert::Padded(model) => self.forward_padded(model, sequences),
+        }
+    }
+
+    pub(super) fn is_on_cpu(&self) -> bool {
+        matches!(self.bert, Bert::Packed(_))
+    }
+
     fn forward_packed(&self, model: &PackedBert, sequences: &[Sequence]) -> Result<Vec<Vec<f32>>, InferenceError> {
         let compute = |group: &[Sequence]| model.run(group, |states| self.pool(model, states));
         let groups: Vec<Vec<Vec<f32>>> = even_groups(sequences, rayon::current_num_threads())
