@@ -45,7 +45,7 @@ impl AnswerFlow {
         let retrieved = self.retrieve.run(access, &question).await?;
         let vector = match retrieved.vector {
             Some(vector) => vector,
-            None => self.embedding.question(&question.text).await?,
+            None => self.embedding.question(access, &question.text).await?,
         };
         let candidates = candidates(&retrieved.passages, sentences);
         let texts = candidate_texts(&candidates, &retrieved.passages);

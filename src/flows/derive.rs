@@ -66,10 +66,11 @@ fn pieces(embedder: &Embedder, stored: &StoredDocument) -> Vec<Piece> {
     let document = &stored.document;
     let count = |text: &str| embedder.count_tokens(text);
     let title = title_within(&document.title, embedder.max_tokens() / TITLE_SHARE, &count);
-    let budget = embedder.max_tokens() * CHUNK_LENGTH - count(title);
+    let title_tokens = count(title);
     let splitter = Splitter::new(&document.text);
     let in_context = |span: Span| {
-        let text = span.of(&document.text).unwrap_or_default();
+        let read = opening(&document.text, &splitter, span, embedder.max_tokens() - title_tokens, &count);
+        let text = read.of(&document.text).unwrap_or_default();
         if title.is_empty() { text.to_owned() } else { format!("{title}\n{text}") }
     };
     let piece = |chunk: Chunk| {
@@ -77,7 +78,21 @@ fn pieces(embedder: &Embedder, stored: &StoredDocument) -> Vec<Piece> {
         let texts = [chunk.span].iter().chain(&windows).map(|span| in_context(*span)).collect();
         Piece { chunk, windows, texts }
     };
+    let budget = embedder.max_tokens() * CHUNK_LENGTH - title_tokens;
     chunk(&document.text, &document.sections, budget, &count).into_iter().map(piece).collect()
+}
+
+/// As many of the first sentences of `span` as the model reads, at least one.
+fn opening(text: &str, splitter: &Splitter<'_>, span: Span, budget: usize, count: &dyn Fn(&str) -> usize) -> Span {
+    let mut read = span;
+    let mut ends: Vec<usize> = splitter.within(span).iter().map(|sentence| sentence.end).collect();
+    while let Some(end) = ends.pop() {
+        read = Span::new(span.start, end);
+        if count(read.of(text).unwrap_or_default()) <= budget {
+            break;
+        }
+    }
+    read
 }
 
 /// The title, cut at a word so that it has at most `budget` tokens.

@@ -59,7 +59,7 @@ impl RetrieveFlow {
     pub async fn run(&self, access: &Access, query: &Query) -> Result<Retrieved, RetrieveError> {
         let vector = match query.mode {
             Mode::Keyword => None,
-            Mode::Dense | Mode::Hybrid => Some(self.embedding.question(&query.text).await?),
+            Mode::Dense | Mode::Hybrid => Some(self.embedding.question(access, &query.text).await?),
         };
         let (ranked, plan) = self.search(access, query, vector.clone()).await?;
         let (passages, details) = self.passages(access, ranked, query).await?.into_iter().unzip();

@@ -1,24 +1,51 @@
-//! Turns texts into unit vectors: tokenizes, batches by length, computes, puts them back in order.
+//! Turns texts into unit vectors: tokenizes and computes.
 
 use std::path::Path;
 
+use kernels::{Level, to_unit_length};
 use rayon::prelude::*;
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::Tokenizer;
 
-use super::manifest::{Manifest, TOKENIZER};
+use super::manifest::{Manifest, Task};
 use super::network::Network;
-use super::weights::{DeviceChoice, InferenceError, read_verified};
-
-/// Tokens of one batch, padding included: few enough to stay in the processor's caches.
-const BATCH_TOKENS: usize = 1024;
-/// No sequence of a batch is shorter than this part of its longest.
-const SHORTEST_PART: f32 = 0.85;
+use super::packed::Sequence;
+use super::precision::{Precision, PrecisionChoice};
+use super::tokens::{load_tokenizer, truncating, unloadable};
+use super::weights::{DeviceChoice, InferenceError};
 
 /// What a text is to the model: some models were trained with a prefix for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Query,
     Passage,
+}
+
+/// A text as the model takes it.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    ids: Vec<u32>,
+    cut: usize,
+}
+
+impl Tokens {
+    #[cfg(test)]
+    pub(crate) fn from_ids(ids: Vec<u32>) -> Self {
+        Self { ids, cut: 0 }
+    }
+
+    /// Special tokens included.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Tokens of the text's end that the model doesn't see.
+    pub fn cut(&self) -> usize {
+        self.cut
+    }
 }
 
 /// A loaded embedding model. Cheap to share, costly to load; every method may run on many threads.
@@ -32,12 +59,32 @@ pub struct Embedder {
     passage_prefix: String,
     dimension: usize,
     max_tokens: usize,
+    /// The longest input, special tokens included.
+    window: usize,
     revision: String,
+    precision: Precision,
 }
 
 impl Embedder {
     /// Reads and verifies the model's files in `folder`, as [`obtain`](super::obtain) returns it.
+    ///
+    /// In the fastest precision that [`PrecisionChoice::Fastest`] allows.
     pub fn load(manifest: &Manifest, folder: &Path, device: DeviceChoice) -> Result<Self, InferenceError> {
+        Self::load_in(PrecisionChoice::Fastest, manifest, folder, device)
+    }
+
+    /// Reads and verifies the model's files in `folder`, to compute in the precision that is asked for.
+    pub fn load_in(
+        precision: PrecisionChoice,
+        manifest: &Manifest,
+        folder: &Path,
+        device: DeviceChoice,
+    ) -> Result<Self, InferenceError> {
+        if manifest.task != Task::Embed {
+            return Err(InferenceError::Unloadable("the manifest's task isn't embed".to_owned()));
+        }
+        let manifest = &manifest.with_record(folder);
+        let precision = precision.choose(manifest, device)?;
         let device = device.open()?;
         let counter = load_tokenizer(manifest, folder)?;
         let specials = counter.encode_fast("", true).map_err(unloadable)?.len();
@@ -45,18 +92,18 @@ impl Embedder {
         if manifest.max_tokens <= specials + prefix {
             return Err(InferenceError::Unloadable("max_tokens leaves no room for text".to_owned()));
         }
-        let mut tokenizer = counter.clone();
-        let truncation = TruncationParams { max_length: manifest.max_tokens, ..TruncationParams::default() };
-        tokenizer.with_truncation(Some(truncation)).map_err(unloadable)?;
+        let tokenizer = truncating(&counter, manifest)?;
         Ok(Self {
-            network: Network::load(manifest, folder, device)?,
+            network: Network::load(manifest, folder, &device, precision)?,
             tokenizer,
             counter,
             query_prefix: manifest.query_prefix.clone(),
             passage_prefix: manifest.passage_prefix.clone(),
             dimension: manifest.dimension,
             max_tokens: manifest.max_tokens - specials - prefix,
-            revision: manifest.fingerprint(),
+            window: manifest.max_tokens,
+            revision: manifest.fingerprint(precision),
+            precision,
         })
     }
 
@@ -66,19 +113,8 @@ impl Embedder {
     /// until it is done.
     pub fn embed(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>, InferenceError> {
         let sequences = self.tokenize(texts, role)?;
-        let batches = batches(&sequences);
-        let compute = |batch: &Vec<usize>| {
-            let rows: Vec<&[u32]> = batch.iter().filter_map(|at| sequences.get(*at)).map(Vec::as_slice).collect();
-            self.network.forward(&rows)
-        };
-        let computed: Vec<Vec<Vec<f32>>> = if self.network.is_on_cpu() {
-            batches.par_iter().map(compute).collect::<Result<_, _>>()?
-        } else {
-            batches.iter().map(compute).collect::<Result<_, _>>()?
-        };
-        let mut placed: Vec<_> = batches.into_iter().flatten().zip(computed.into_iter().flatten()).collect();
-        placed.sort_unstable_by_key(|(at, _)| *at);
-        Ok(placed.into_iter().map(|(_, vector)| vector).collect())
+        let sequences: Vec<Sequence> = sequences.iter().map(|text| Sequence::single(&text.ids)).collect();
+        Ok(unit(self.network.forward(&sequences)?))
     }
 
     /// Tokens of the whole text, without the special ones; what can't be tokenized counts its bytes.
@@ -95,59 +131,53 @@ impl Embedder {
         self.max_tokens
     }
 
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Vectors are comparable only when made under one revision.
     pub fn revision(&self) -> &str {
         &self.revision
     }
 
-    fn tokenize(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<u32>>, InferenceError> {
+    /// One per text, in order, on rayon's threads: what [`compute`](Self::compute) takes.
+    pub fn tokenize(&self, texts: &[&str], role: Role) -> Result<Vec<Tokens>, InferenceError> {
         let prefix = match role {
             Role::Query => &self.query_prefix,
             Role::Passage => &self.passage_prefix,
         };
-        let tokenize =
-            |(position, text): (usize, &&str)| match self.tokenizer.encode_fast(format!("{prefix}{text}"), true) {
-                Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-                Err(_) => Err(InferenceError::Tokens { position }),
-            };
+        let tokenize = |(position, text): (usize, &&str)| {
+            self.tokens(&format!("{prefix}{text}")).map_err(|_| InferenceError::Tokens { position })
+        };
         texts.par_iter().enumerate().map(tokenize).collect()
     }
-}
 
-/// The tokenizer with its file's own truncation and padding taken off, and `[SEP]` in a text read as text.
-fn load_tokenizer(manifest: &Manifest, folder: &Path) -> Result<Tokenizer, InferenceError> {
-    let mut tokenizer = Tokenizer::from_bytes(read_verified(manifest, folder, TOKENIZER)?).map_err(unloadable)?;
-    tokenizer.with_truncation(None).map_err(unloadable)?.with_padding(None);
-    tokenizer.set_encode_special_tokens(true);
-    Ok(tokenizer)
-}
-
-fn unloadable(error: tokenizers::Error) -> InferenceError {
-    InferenceError::Unloadable(format!("{TOKENIZER}: {error}"))
-}
-
-/// Positions of the sequences, longest first, in groups of near-equal length.
-fn batches(sequences: &[Vec<u32>]) -> Vec<Vec<usize>> {
-    let length = |at: usize| sequences.get(at).map_or(0, Vec::len);
-    let mut order: Vec<usize> = (0..sequences.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(length(*at)));
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut longest = 0;
-    for at in order {
-        match batches.last_mut() {
-            Some(batch)
-                if (batch.len() + 1) * longest <= BATCH_TOKENS
-                    && length(at) as f32 >= SHORTEST_PART * longest as f32 =>
-            {
-                batch.push(at);
-            }
-            _ => {
-                longest = length(at);
-                batches.push(vec![at]);
-            }
-        }
+    fn tokens(&self, text: &str) -> Result<Tokens, tokenizers::Error> {
+        let ids = self.tokenizer.encode_fast(text, true)?.get_ids().to_vec();
+        // Only a text that fills the window can have been cut: few are looked at twice.
+        let cut = if ids.len() < self.window { 0 } else { self.counter.encode_fast(text, true)?.len() - ids.len() };
+        Ok(Tokens { ids, cut })
     }
-    batches
+
+    /// One vector of unit length per text, in order, on the calling thread.
+    pub fn compute(&self, texts: &[&Tokens]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let sequences: Vec<Sequence> = texts.iter().map(|text| Sequence::single(&text.ids)).collect();
+        Ok(unit(self.network.forward_here(&sequences)?))
+    }
+
+    pub fn is_on_cpu(&self) -> bool {
+        self.network.is_on_cpu()
+    }
+
+    /// The processor's vector instructions that the kernels use.
+    pub fn vector_level(&self) -> &'static str {
+        Level::best().name()
+    }
+}
+
+fn unit(mut vectors: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    vectors.iter_mut().for_each(|vector| to_unit_length(Level::best(), vector));
+    vectors
 }
 
 #[cfg(test)]
@@ -230,6 +260,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_off_is_told() {
+        let (embedder, ..) = tiny();
+        for (words, cut) in [(3, 0), (embedder.max_tokens(), 0), (embedder.max_tokens() + 1, 1), (500, 454)] {
+            let text = "pain ".repeat(words);
+            let tokens = embedder.tokenize(&[&text], Role::Passage).unwrap();
+            assert_eq!((tokens[0].cut(), tokens[0].len()), (cut, words.min(MAX_TOKENS - 2) + 2));
+        }
+    }
+
+    #[test]
+    fn a_thread_of_ones_own_computes_the_same() {
+        let (embedder, ..) = tiny();
+        let texts = ["fever", "", "the patient has no chest pain"];
+        let tokens = embedder.tokenize(&texts, Role::Passage).unwrap();
+        let here = embedder.compute(&tokens.iter().collect::<Vec<_>>()).unwrap();
+        for (one, other) in here.iter().zip(embedder.embed(&texts, Role::Passage).unwrap()) {
+            assert!(dot(one, &other) > 0.999_99);
+        }
+    }
+
+    #[test]
     fn tokens_are_counted_to_the_end_and_without_the_special_ones() {
         let (embedder, ..) = tiny();
         assert_eq!(embedder.count_tokens(&"pain ".repeat(500)), 500);
@@ -256,21 +307,6 @@ mod tests {
         write_tiny_model(folder.path(), 8);
         let refused = Embedder::load(&manifest, folder.path(), DeviceChoice::Cpu).err();
         assert!(matches!(refused, Some(InferenceError::Mismatch { file }) if file == "model.safetensors"));
-    }
-
-    #[test]
-    fn batches_hold_every_text_once_and_near_equal_lengths() {
-        let sequences: Vec<Vec<u32>> = (0..200).map(|n: usize| vec![1; n * 37 % 256 + 2]).collect();
-        let batches = batches(&sequences);
-        let mut all: Vec<usize> = batches.concat();
-        all.sort_unstable();
-        assert_eq!(all, (0..200).collect::<Vec<_>>());
-        for batch in batches {
-            let lengths: Vec<usize> = batch.iter().map(|at| sequences[*at].len()).collect();
-            let longest = lengths.iter().max().unwrap();
-            assert!(longest * batch.len() <= BATCH_TOKENS);
-            assert!(*lengths.iter().min().unwrap() as f32 >= SHORTEST_PART * *longest as f32);
-        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ async fn lines(app: &App, upkeep: &Upkeep, file: &Path) -> Result<u64, Failure> 
         bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
-    let (all, kept) = (lines.len() as u64, total.stored + total.unchanged);
+    let (all, kept) = (lines.len() as u64, total.stored + total.unchanged + total.stale);
     if kept == all {
         Ok(kept)
     } else {
