@@ -9,7 +9,7 @@ use crate::access::{
     DevelopmentKey, IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource, Verifier,
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
-use crate::adapters::inference::Embedder;
+use crate::adapters::inference::{CrossEncoder, Embedder};
 use crate::adapters::jwks::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
@@ -63,8 +63,22 @@ pub struct App {
     pub wake: watch::Sender<()>,
 }
 
+/// The models that a server works with.
+pub struct Models {
+    pub embedder: Embedder,
+    /// Orders the best hits of hybrid searches again.
+    pub reranker: Option<CrossEncoder>,
+}
+
+impl From<Embedder> for Models {
+    fn from(embedder: Embedder) -> Self {
+        Self { embedder, reranker: None }
+    }
+}
+
 impl App {
-    pub async fn start(config: Config, embedder: Embedder) -> Result<Self, StartError> {
+    pub async fn start(config: Config, models: impl Into<Models>) -> Result<Self, StartError> {
+        let Models { embedder, reranker } = models.into();
         let store = Store::open(&config.store_path()).await?;
         declare_sources(&store, &config).await?;
         let newest_change = store.newest_change().await?;
@@ -73,7 +87,7 @@ impl App {
         let verifier = verifier(&config)?;
         let metrics = Arc::new(Metrics::default());
         let embedding = Arc::new(EmbeddingPool::start(embedder, metrics.clone()).map_err(StartError::Threads)?);
-        let retrieve = RetrieveFlow::new(store.clone(), index.clone(), embedding.clone());
+        let retrieve = RetrieveFlow::new(store.clone(), index.clone(), embedding.clone()).with_reranker(reranker);
         let indexing = Arc::new(IndexChangesFlow::new(
             store.clone(),
             embedding.clone(),

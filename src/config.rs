@@ -25,6 +25,9 @@ pub struct Config {
     pub model_dir: PathBuf,
     /// A model manifest. `ANAMNESIS_MODEL_MANIFEST`; default: the one built in.
     pub model_manifest: Option<PathBuf>,
+    /// The manifest of a cross-encoder that orders the best hits of hybrid searches again.
+    /// `ANAMNESIS_RERANKER_MANIFEST`; default: none.
+    pub reranker_manifest: Option<PathBuf>,
     /// `cpu`, `cuda:N` or `metal:N`. `ANAMNESIS_DEVICE`; default `cpu`.
     pub device: String,
     /// `auto`, `f32` or `int8`. `ANAMNESIS_PRECISION`; default `auto`: the fastest the processor has instructions for,
@@ -172,6 +175,7 @@ impl Default for Config {
             data_dir: PathBuf::from("data"),
             model_dir: default_model_dir(),
             model_manifest: None,
+            reranker_manifest: None,
             device: "cpu".to_owned(),
             precision: "auto".to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
@@ -239,6 +243,7 @@ impl Config {
         resolve(&mut self.data_dir);
         resolve(&mut self.model_dir);
         self.model_manifest.iter_mut().for_each(resolve);
+        self.reranker_manifest.iter_mut().for_each(resolve);
         self.file_roots.iter_mut().for_each(resolve);
         self.development_key_file.iter_mut().for_each(resolve);
         self.secrets_dir.iter_mut().for_each(resolve);
@@ -250,6 +255,7 @@ impl Config {
         text_variable("ANAMNESIS_DATA_DIR", |value| self.data_dir = value.into());
         text_variable("ANAMNESIS_MODEL_DIR", |value| self.model_dir = value.into());
         text_variable("ANAMNESIS_MODEL_MANIFEST", |value| self.model_manifest = Some(value.into()));
+        text_variable("ANAMNESIS_RERANKER_MANIFEST", |value| self.reranker_manifest = Some(value.into()));
         text_variable("ANAMNESIS_DEVICE", |value| self.device = value);
         text_variable("ANAMNESIS_PRECISION", |value| self.precision = value);
         text_variable("ANAMNESIS_TENANT", |value| self.tenant = value);

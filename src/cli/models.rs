@@ -1,6 +1,7 @@
 //! `anamnesis models`: which model is configured, and getting its weights.
 
-use crate::adapters::inference::{DeviceChoice, Embedder, Manifest, Places, is_complete, obtain};
+use crate::adapters::inference::{CrossEncoder, DeviceChoice, Embedder, Manifest, Places, is_complete, obtain};
+use crate::app::Models;
 use crate::config::Config;
 
 use super::arguments::ModelsCommand;
@@ -36,8 +37,21 @@ async fn pull(config: &Config, manifest: &Manifest) -> Result<std::path::PathBuf
     Ok(folder)
 }
 
-/// The model, loaded; its weights are fetched when they aren't here.
-pub async fn load(config: &Config) -> Result<Embedder, Failure> {
+/// The models, loaded; weights are fetched when they aren't here.
+pub async fn load(config: &Config) -> Result<Models, Failure> {
+    Ok(Models { embedder: embedder(config).await?, reranker: reranker(config).await? })
+}
+
+async fn reranker(config: &Config) -> Result<Option<CrossEncoder>, Failure> {
+    let Some(path) = &config.reranker_manifest else { return Ok(None) };
+    let manifest = Manifest::parse(&std::fs::read_to_string(path)?)?;
+    let folder = pull(config, &manifest).await?;
+    let device = device(&config.device)?;
+    let loading = tokio::task::spawn_blocking(move || CrossEncoder::load(&manifest, &folder, device));
+    Ok(Some(loading.await??))
+}
+
+async fn embedder(config: &Config) -> Result<Embedder, Failure> {
     let manifest = manifest(config)?;
     let folder = pull(config, &manifest).await?;
     let device = device(&config.device)?;

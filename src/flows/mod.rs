@@ -18,6 +18,7 @@ mod receive_message;
 mod receive_notification;
 mod reindex;
 mod replay;
+mod rerank;
 mod retrieve;
 mod take_file;
 

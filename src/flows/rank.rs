@@ -24,6 +24,8 @@ pub struct Plan {
     pub dense: Option<DensePlan>,
     pub watermark: i64,
     pub generation: String,
+    /// Whether a model that reads query and passage together had the last word.
+    pub reranked: bool,
 }
 
 /// A hit, and what of its document belongs with it.
@@ -51,6 +53,7 @@ pub fn rank(
         dense: None,
         watermark: snapshot.watermark(),
         generation: snapshot.generation().to_owned(),
+        reranked: false,
     };
     let keyword = match query.mode {
         Mode::Dense => None,

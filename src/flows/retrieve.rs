@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::embed::{EmbedError, EmbeddingPool};
 use super::rank::{Plan, Ranked, rank};
+use super::rerank::{DEPTH, RerankError, Reranker};
 use crate::access::Access;
 use crate::adapters::index::{Index, IndexError, highlights};
+use crate::adapters::inference::CrossEncoder;
 use crate::adapters::store::{Store, StoreError};
 use crate::domain::{DocumentId, DocumentKey, Mode, Passage, PatientId, Query, Span, StoredDocument};
 
@@ -18,6 +20,8 @@ pub enum RetrieveError {
     Index(#[from] IndexError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Rerank(#[from] RerankError),
     #[error("the search task was stopped")]
     Stopped,
 }
@@ -49,11 +53,17 @@ pub struct RetrieveFlow {
     store: Store,
     index: Arc<Index>,
     embedding: Arc<EmbeddingPool>,
+    reranker: Option<Arc<Reranker>>,
 }
 
 impl RetrieveFlow {
     pub fn new(store: Store, index: Arc<Index>, embedding: Arc<EmbeddingPool>) -> Self {
-        Self { store, index, embedding }
+        Self { store, index, embedding, reranker: None }
+    }
+
+    /// With a model that orders the best passages of hybrid searches again.
+    pub fn with_reranker(self, model: Option<CrossEncoder>) -> Self {
+        Self { reranker: model.map(Reranker::new).map(Arc::new), ..self }
     }
 
     pub async fn run(&self, access: &Access, query: &Query) -> Result<Retrieved, RetrieveError> {
@@ -61,8 +71,16 @@ impl RetrieveFlow {
             Mode::Keyword => None,
             Mode::Dense | Mode::Hybrid => Some(self.embedding.question(access, &query.text).await?),
         };
-        let (ranked, plan) = self.search(access, query, vector.clone()).await?;
-        let (passages, details) = self.passages(access, ranked, query).await?.into_iter().unzip();
+        let (ranked, mut plan) = self.search(access, query, vector.clone()).await?;
+        let reranker = self.reranker.as_ref().filter(|_| query.mode == Mode::Hybrid && query.tuning.rerank);
+        let depth = if reranker.is_some() { query.limit.max(DEPTH) } else { query.limit };
+        let mut shown = self.passages(access, ranked, query, depth).await?;
+        if let Some(reranker) = reranker {
+            shown = reranker.rerank(&query.text, shown).await?;
+            shown.truncate(query.limit);
+            plan.reranked = true;
+        }
+        let (passages, details) = shown.into_iter().unzip();
         Ok(Retrieved { passages, details, vector, plan })
     }
 
@@ -86,9 +104,10 @@ impl RetrieveFlow {
         access: &Access,
         ranked: Vec<Ranked>,
         query: &Query,
+        depth: usize,
     ) -> Result<Vec<(Passage, PassageDetail)>, RetrieveError> {
-        let mut shown = Shown::new(query);
-        for batch in ranked.chunks(query.limit.max(1)) {
+        let mut shown = Shown::new(query, depth);
+        for batch in ranked.chunks(depth.max(1)) {
             let mut keys: Vec<DocumentKey> = batch.iter().map(|ranked| ranked.hit.key.clone()).collect();
             keys.sort();
             keys.dedup();
@@ -109,18 +128,19 @@ impl RetrieveFlow {
 /// The passages that are shown: as many as were asked for, so many of each document, the same text of a patient once.
 struct Shown<'a> {
     query: &'a Query,
+    depth: usize,
     passages: Vec<(Passage, PassageDetail)>,
     of_document: HashMap<DocumentId, usize>,
     texts: HashSet<(Option<PatientId>, String)>,
 }
 
 impl<'a> Shown<'a> {
-    fn new(query: &'a Query) -> Self {
-        Self { query, passages: Vec::new(), of_document: HashMap::new(), texts: HashSet::new() }
+    fn new(query: &'a Query, depth: usize) -> Self {
+        Self { query, depth, passages: Vec::new(), of_document: HashMap::new(), texts: HashSet::new() }
     }
 
     fn is_full(&self) -> bool {
-        self.passages.len() >= self.query.limit
+        self.passages.len() >= self.depth
     }
 
     fn offer(&mut self, ranked: &Ranked, document: &StoredDocument) {

@@ -40,6 +40,8 @@ pub struct SearchRequest {
     /// 0 to 1, default 0.1: how much newer hits gain when the query asks for the newest, as a share of the range of
     /// scores.
     recency: Option<f32>,
+    /// Whether a reranker, where one is configured, orders the best hits of a hybrid search again; default true.
+    rerank: Option<bool>,
     /// At most so many hits of one document; default all.
     per_document: Option<usize>,
     /// Of one patient's hits with the same text, show the best only; default true.
@@ -66,7 +68,7 @@ impl SearchRequest {
             recency: self.recency.unwrap_or(usual.recency),
             per_document: self.per_document,
             distinct: self.distinct.unwrap_or(true),
-            ..usual
+            rerank: self.rerank.unwrap_or(usual.rerank),
         })
     }
 }
@@ -139,6 +141,8 @@ struct PlanBody {
     /// Null for a token that doesn't take in every patient.
     watermark: Option<i64>,
     generation: String,
+    /// Whether a reranker ordered the best hits again; their scores are then its own.
+    reranked: bool,
 }
 
 /// Search
@@ -256,6 +260,7 @@ impl PlanBody {
             dense: plan.dense.map(|plan| plan.as_str()),
             watermark,
             generation: plan.generation.clone(),
+            reranked: plan.reranked,
         }
     }
 }

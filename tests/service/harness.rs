@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::Data;
 use anamnesis::access::Upkeep;
-use anamnesis::adapters::inference::{DeviceChoice, Embedder, Manifest};
-use anamnesis::app::App;
+use anamnesis::adapters::inference::{CrossEncoder, DeviceChoice, Embedder, Manifest};
+use anamnesis::app::{App, Models};
 use anamnesis::config::{Config, SourceConfig};
 use anamnesis::http;
 use anamnesis::jobs::Background;
@@ -61,6 +61,12 @@ fn model() -> &'static Model {
     })
 }
 
+/// The model that lies beside its manifest.
+fn reranker(manifest: &std::path::Path) -> CrossEncoder {
+    let parsed = Manifest::parse(&std::fs::read_to_string(manifest).unwrap()).unwrap();
+    CrossEncoder::load(&parsed, manifest.parent().unwrap(), DeviceChoice::Cpu).unwrap()
+}
+
 fn source(name: &str) -> SourceConfig {
     SourceConfig {
         name: name.to_owned(),
@@ -103,7 +109,8 @@ impl Server {
         change(&mut config);
         let model = model();
         let embedder = Embedder::load(&model.manifest, &model.folder, DeviceChoice::Cpu).unwrap();
-        let app = Data::from(Arc::new(App::start(config, embedder).await.unwrap()));
+        let models = Models { embedder, reranker: config.reranker_manifest.as_deref().map(reranker) };
+        let app = Data::from(Arc::new(App::start(config, models).await.unwrap()));
         let serving = http::serve(app.clone(), Upkeep::begin()).unwrap();
         for server in serving.running {
             tokio::spawn(server);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::builders::{bundle, condition, encounter, note, observation, patient, within_encounter};
 use crate::harness::{FHIR, Server, at_span, text};
+use crate::tiny_model::write_tiny_cross_encoder;
 use crate::tokens::{self, READER};
 
 async fn server() -> Server {
@@ -230,6 +231,31 @@ async fn rankings_are_tuned_within_bounds() {
     ] {
         assert_eq!(ask(setting).await.expect(400).json()["code"], code);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reranker_orders_the_best_hits_again_unless_it_is_declined() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("reranker.toml");
+    std::fs::write(&manifest, write_tiny_cross_encoder(folder.path(), 5)).unwrap();
+    let server = Server::with(|config| config.reranker_manifest = Some(manifest)).await;
+    let notes = ["Headache.", "Fever and headache.", "No headache today, chest pain.", "Aspirin for headache daily."];
+    let notes: Vec<Value> =
+        notes.iter().enumerate().map(|(number, text)| note(&format!("n{number}"), "p1", text)).collect();
+    server.ingest_fhir(&bundle(&notes)).await;
+    let token = tokens::mint(READER);
+    let ask = async |rerank: bool| {
+        let body = json!({"query": "headache", "explain": true, "rerank": rerank});
+        server.post(&token, "/v1/search", &body).await.expect(200).json()
+    };
+    let scores = |found: &Value| -> Vec<f64> {
+        found["hits"].as_array().unwrap().iter().map(|hit| hit["score"].as_f64().unwrap()).collect()
+    };
+    let (plain, reranked) = (ask(false).await, ask(true).await);
+    assert_eq!((&plain["plan"]["reranked"], &reranked["plan"]["reranked"]), (&json!(false), &json!(true)));
+    assert_eq!(scores(&reranked).len(), 4);
+    assert!(scores(&reranked).is_sorted_by(|one, other| one >= other));
+    assert_ne!(scores(&reranked), scores(&plain));
 }
 
 #[tokio::test(flavor = "multi_thread")]
