@@ -38,8 +38,8 @@ pub struct Probe {
 
 /// Bytes are kept with this added, as the processor multiplies unsigned with signed ones.
 const OFFSET: i32 = 128;
-/// As many rows are estimated at once as a beam's step or a scan's stretch looks at.
-pub const STRETCH: usize = 512;
+/// As many rows are multiplied at once: about what one step through a graph looks at.
+const BATCH: usize = 64;
 
 impl Codes {
     pub fn new(dimension: usize) -> Self {
@@ -111,8 +111,8 @@ impl Codes {
 
     /// The dot products of the query with the rows, as the codes have it; `estimates` holds as many as `positions`.
     pub fn estimate(&self, probe: &Probe, positions: &[u32], estimates: &mut [f32]) {
-        let mut sums = [0_i32; STRETCH];
-        for (positions, estimates) in positions.chunks(STRETCH).zip(estimates.chunks_mut(STRETCH)) {
+        let mut sums = [0_i32; BATCH];
+        for (positions, estimates) in positions.chunks(BATCH).zip(estimates.chunks_mut(BATCH)) {
             let Some(sums) = sums.get_mut(..positions.len()) else { return };
             byte_dots(&probe.lines, &self.lines, positions, sums);
             for ((estimate, sum), position) in estimates.iter_mut().zip(sums).zip(positions) {

@@ -7,6 +7,8 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::processor::Processor;
+
 /// Sixty-four bytes as the processor loads them: no code lies across two cache lines more than it must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(64))]
@@ -26,20 +28,12 @@ impl Form {
     /// The fastest that this processor has.
     #[inline]
     pub fn best() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
-            if avx512 && is_x86_feature_detected!("avx512vnni") {
-                return Self::Avx512Vnni;
-            }
-            if avx512 {
-                return Self::Avx512;
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                return Self::Avx2;
-            }
+        match Processor::detected() {
+            has if has.avx512_vnni => Self::Avx512Vnni,
+            has if has.avx512 => Self::Avx512,
+            has if has.avx2 => Self::Avx2,
+            _ => Self::Portable,
         }
-        Self::Portable
     }
 
     /// All that this processor has, the plain one first.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::codes::{Codes, Probe, STRETCH};
+use crate::codes::{Codes, Probe};
 use crate::distance::{dot, dot_rows};
 
 /// A row and its dot product with the query. Ordered by score, then the earlier row first.
@@ -48,6 +48,8 @@ pub struct Compared<'a> {
     pub vectors: &'a [f32],
 }
 
+/// Rows that are estimated before they are sorted out.
+const STRETCH: usize = 512;
 /// Below so many rows for each one wanted the codes save nothing.
 const WORTH_CODES: usize = 4;
 
