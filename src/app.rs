@@ -16,7 +16,8 @@ use crate::config::{Config, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Mapping, SourceDescription, SourceId, TenantId, mapping};
 use crate::flows::{
     AnswerFlow, ContextFlow, CountFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, IngestLimits,
-    NotificationFlow, OriginalFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow, RetrieveFlow, TakeFileFlow,
+    NotificationFlow, OriginalFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow, RetrieveFlow, SimilarFlow,
+    TakeFileFlow,
 };
 use crate::stages::{chunk, ground};
 use crate::telemetry::Metrics;
@@ -55,6 +56,7 @@ pub struct App {
     pub answer: AnswerFlow,
     pub context: ContextFlow,
     pub count: CountFlow,
+    pub similar: SimilarFlow,
     pub originals: OriginalFlow,
     pub freshness: FreshnessFlow,
     /// Rung when there may be work for the jobs; every loop hears it, also one that is busy just then.
@@ -94,6 +96,7 @@ impl App {
             answer,
             context: ContextFlow::new(store.clone()),
             count: CountFlow::new(store.clone(), index.clone()),
+            similar: SimilarFlow::new(store.clone(), index.clone()),
             originals: OriginalFlow::new(store.clone()),
             freshness: FreshnessFlow::new(store.clone(), index.clone(), metrics.clone()),
             wake: watch::Sender::new(()),

@@ -16,6 +16,7 @@ mod receive_notification;
 mod reindex;
 mod replay;
 mod retrieve;
+mod similar;
 mod take_file;
 
 pub use admission::{Admission, Busy, IngestLimits};
@@ -33,4 +34,5 @@ pub use receive_notification::{Gap, Inbox, NotificationError, NotificationFlow, 
 pub use reindex::{ReindexEnd, ReindexError, ReindexFlow};
 pub use replay::{ReplayError, ReplayFlow};
 pub use retrieve::{Plan, RetrieveError, RetrieveFlow, Retrieved};
+pub use similar::{Similar, SimilarDocument, SimilarFlow};
 pub use take_file::{OpenedFile, TakeFileError, TakeFileFlow};

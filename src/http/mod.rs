@@ -17,6 +17,7 @@ mod request;
 mod search;
 mod server;
 mod shapes;
+mod similar;
 mod subscriptions;
 mod webhooks;
 mod whoami;
