@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{fold, says_the_same};
 use crate::domain::{DocumentStatus, Passage, Span};
+use crate::stages::prompt::talks_to_a_machine;
 use crate::stages::terms::words;
 
 /// Most candidates of one question; passages come best first, so the least are left out.
@@ -32,7 +33,8 @@ impl Candidate {
 ///
 /// `sentences_of` splits the part of a text that a span names; what it returns outside of that part
 /// is left out. Also left out: headings, questions (they state nothing), fragments of fewer than
-/// three words unless they are `label: value` or a list's item, and documents entered in error.
+/// three words unless they are `label: value` or a list's item, sentences that command a machine, and documents entered
+/// in error.
 pub fn candidates(passages: &[Passage], sentences_of: impl Fn(&str, Span) -> Vec<Span>) -> Vec<Candidate> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
@@ -61,7 +63,8 @@ fn quotable(passage: &Passage, within: Span, sentence: Span) -> Option<Span> {
     let whole = sentence.of(&passage.document.document.text)?;
     let text = strip_item_mark(whole.trim());
     let is_item = text.len() < whole.trim().len();
-    if !text.chars().any(char::is_alphabetic) || text.ends_with('?') || is_heading(passage, text) {
+    let says_nothing = !text.chars().any(char::is_alphabetic) || text.ends_with('?');
+    if says_nothing || is_heading(passage, text) || talks_to_a_machine(text) {
         return None;
     }
     if !is_item && !is_labelled(text) && words(text).nth(MIN_WORDS - 1).is_none() {

@@ -1,0 +1,1 @@
+//! The sentences that are chosen as evidence, and the abstracts they come from, held against judgements.
