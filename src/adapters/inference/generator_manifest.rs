@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::manifest::{Architecture, Hub, Manifest, ManifestError, ModelFile, Package, Pooling};
+use super::manifest::{Architecture, Hub, Manifest, ManifestError, ModelFile, Package, Pooling, Task};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,6 +66,8 @@ impl GeneratorManifest {
             name: self.name.clone(),
             revision: self.revision.clone(),
             architecture: Architecture::Bert,
+            task: Task::Embed,
+            measured: Vec::new(),
             dimension: 0,
             max_tokens: self.context_tokens,
             pooling: Pooling::Mean,

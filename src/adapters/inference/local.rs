@@ -158,7 +158,9 @@ impl Loaded {
     fn read_prompt(&mut self, tokens: &[u32], pieces: &Pieces) -> Result<Option<u32>, GenerateError> {
         let mut next = None;
         let mut position = 0;
-        for part in tokens.chunks(PART) {
+        // Gemma's windows are counted from a part's beginning: its prompt goes through whole.
+        let part = if matches!(self.weights, Weights::Gemma3(_)) { tokens.len() } else { PART };
+        for part in tokens.chunks(part.max(1)) {
             if pieces.is_closed() {
                 return Ok(None);
             }
