@@ -91,8 +91,8 @@ impl App {
             metrics.clone(),
             config.index.batch,
         ));
-        let answer = AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config))
-            .with_writer(writer);
+        let answer =
+            AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config)).with_writer(writer);
         let ingest = IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config));
         Ok(Self {
             verifier,

@@ -59,8 +59,7 @@ pub async fn load_generator(config: &Config) -> Result<Option<Arc<dyn Generator>
     let manifest = GeneratorManifest::parse(&std::fs::read_to_string(path)?)?;
     let folder = pull(config, &manifest.as_files()).await?;
     let (device, max_tokens) = (device(&config.device)?, settings.max_tokens as usize);
-    let loading =
-        tokio::task::spawn_blocking(move || LocalGenerator::load(&manifest, &folder, device, max_tokens));
+    let loading = tokio::task::spawn_blocking(move || LocalGenerator::load(&manifest, &folder, device, max_tokens));
     Ok(Some(Arc::new(loading.await??)))
 }
 

@@ -205,14 +205,7 @@ impl Answer {
     }
 
     pub fn answered(route: Route, sentences: Vec<Sentence>) -> Self {
-        Self {
-            status: AnswerStatus::Answered,
-            reason: None,
-            route,
-            sentences,
-            finding: None,
-            conflicts: Vec::new(),
-        }
+        Self { status: AnswerStatus::Answered, reason: None, route, sentences, finding: None, conflicts: Vec::new() }
     }
 
     /// Every citation of it, repeats kept.

@@ -19,7 +19,8 @@ mod source;
 mod time;
 
 pub use answer::{
-    Abstention, Answer, AnswerStatus, AnswerFinding, Ask, Check, Citation, Conflict, Point, Route, Sentence, Series, Verdict, page_of,
+    Abstention, Answer, AnswerFinding, AnswerStatus, Ask, Check, Citation, Conflict, Point, Route, Sentence, Series,
+    Verdict, page_of,
 };
 pub use chunk::{Chunk, Section, Span};
 pub use context::{ContextLine, PatientContext};

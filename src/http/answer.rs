@@ -8,13 +8,13 @@ use actix_web::{HttpRequest, HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::answer_events::{events, written_events};
+use super::answer_shapes::{
+    AnswerFindingBody, CitationBody, Citations, ConflictBody, check_word, reason_word, route_word, status_word,
+};
 use super::filters::{FilterRequest, mode};
 use super::problem::Problem;
 use super::request::RequestId;
-use super::answer_events::{events, written_events};
-use super::answer_shapes::{
-    CitationBody, Citations, ConflictBody, AnswerFindingBody, check_word, reason_word, route_word, status_word,
-};
 use super::shapes::Freshness;
 use crate::access::Access;
 use crate::adapters::store::AuditRow;

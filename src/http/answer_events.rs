@@ -1,6 +1,7 @@
 //! An answer as server-sent events: sentences as they are, or as a model's are proved; then `done`.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -10,12 +11,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer_shapes::{
-    CitationBody, Citations, ConflictBody, AnswerFindingBody, check_word, reason_word, route_word, status_word,
+    AnswerFindingBody, CitationBody, Citations, ConflictBody, check_word, reason_word, route_word, status_word,
 };
 use super::shapes::Freshness;
 use crate::domain;
 use crate::domain::{Answer, Route, Sentence};
 use crate::flows::Writing;
+
+/// While a model writes, something is sent this often: only by sending is it noticed that a client has gone.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// A `sentence` event of the stream.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,9 +55,13 @@ pub fn written_events(writing: Writing, freshness: domain::Freshness) -> HttpRes
     let state = Some((writing, Citations::default(), freshness));
     respond(stream::unfold(state, |state| async {
         let (mut writing, mut citations, freshness) = state?;
-        if let Some(sentence) = writing.next().await {
-            let line = sentence_bytes(&sentence, &mut citations);
-            return Some((Ok(line), Some((writing, citations, freshness))));
+        match tokio::time::timeout(BEAT, writing.next()).await {
+            Ok(Some(sentence)) => {
+                let line = sentence_bytes(&sentence, &mut citations);
+                return Some((Ok(line), Some((writing, citations, freshness))));
+            }
+            Err(_) => return Some((Ok(Bytes::from_static(b": writing\n\n")), Some((writing, citations, freshness)))),
+            Ok(None) => {}
         }
         let answer = writing.finish();
         let used: Vec<_> = answer.citations().map(|citation| &citation.source).collect();
@@ -75,8 +83,7 @@ fn respond(lines: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> Ht
 }
 
 fn whole(answer: &Answer, freshness: Freshness, citations: &mut Citations) -> Vec<Bytes> {
-    let mut lines: Vec<Bytes> =
-        answer.sentences.iter().map(|sentence| sentence_bytes(sentence, citations)).collect();
+    let mut lines: Vec<Bytes> = answer.sentences.iter().map(|sentence| sentence_bytes(sentence, citations)).collect();
     lines.push(done_bytes(answer, freshness, citations));
     lines
 }

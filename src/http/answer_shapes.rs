@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::shapes::{Aged, Span};
 use crate::domain::{
-    Abstention, AnswerStatus, Ask, Check, Citation, Conflict, AnswerFinding, Point, Route, Series, Timestamp, Verdict,
+    Abstention, AnswerFinding, AnswerStatus, Ask, Check, Citation, Conflict, Point, Route, Series, Timestamp, Verdict,
 };
 
 #[derive(Clone, Debug, Serialize, ToSchema)]

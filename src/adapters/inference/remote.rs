@@ -63,11 +63,11 @@ impl RemoteGenerator {
         if !is_private_way(&address) {
             return Err(RemoteSetupError::Address);
         }
-        let client = Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|_| RemoteSetupError::Client)?;
+        let builder =
+            Client::builder().connect_timeout(settings.connect_timeout).redirect(reqwest::redirect::Policy::none());
+        // What stays on this machine needs no proxy to reach it.
+        let builder = if is_own(&address) { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|_| RemoteSetupError::Client)?;
         let breaker = Breaker::new(settings.failures, settings.rest);
         Ok(Self { inner: Arc::new(Inner { settings, address, client, breaker }) })
     }
@@ -75,8 +75,11 @@ impl RemoteGenerator {
 
 /// Encrypted, or within this machine.
 fn is_private_way(address: &Url) -> bool {
-    let own = matches!(address.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    address.scheme() == "https" || (address.scheme() == "http" && own)
+    address.scheme() == "https" || (address.scheme() == "http" && is_own(address))
+}
+
+fn is_own(address: &Url) -> bool {
+    matches!(address.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 impl Generator for RemoteGenerator {

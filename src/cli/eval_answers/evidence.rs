@@ -88,7 +88,11 @@ impl Matches {
     }
 }
 
-pub async fn measure(mut config: Config, folder: &Path, options: &EvalAnswersOptions) -> Result<EvidenceReport, Failure> {
+pub async fn measure(
+    mut config: Config,
+    folder: &Path,
+    options: &EvalAnswersOptions,
+) -> Result<EvidenceReport, Failure> {
     let temporary = tempfile::tempdir()?;
     config.data_dir = options.work.clone().unwrap_or_else(|| temporary.path().to_owned());
     config.sources = Vec::new();

@@ -97,7 +97,10 @@ async fn evaluate(config: Config, options: &EvalAnswersOptions) -> Result<Report
             let right = is_right(&judged.expected, &answer);
             if options.wrong && !right {
                 let said: Vec<&str> = answer.sentences.iter().map(|one| one.text.as_str()).take(3).collect();
-                eprintln!("{} {} | {} | {:?} | {:?} {:?} {said:?}", judged.sort, judged.patient, judged.question, judged.expected, answer.status, answer.route);
+                eprintln!(
+                    "{} {} | {} | {:?} | {:?} {:?} {said:?}",
+                    judged.sort, judged.patient, judged.question, judged.expected, answer.status, answer.route
+                );
             }
             asked.push((judged, right, answer.status == AnswerStatus::Abstained));
         }
@@ -113,9 +116,11 @@ async fn evaluate(config: Config, options: &EvalAnswersOptions) -> Result<Report
 }
 
 fn tally(report: &mut Report, asked: &[(Judged, bool, bool)]) {
-    let of = |wanted: &dyn Fn(&Judged) -> bool| asked.iter().filter(|(judged, _, _)| wanted(judged)).collect::<Vec<_>>();
+    let of =
+        |wanted: &dyn Fn(&Judged) -> bool| asked.iter().filter(|(judged, _, _)| wanted(judged)).collect::<Vec<_>>();
     let right = |some: &[&(Judged, bool, bool)]| share(some.iter().filter(|(_, right, _)| *right).count(), some.len());
-    let refused = |some: &[&(Judged, bool, bool)]| share(some.iter().filter(|(_, _, refused)| *refused).count(), some.len());
+    let refused =
+        |some: &[&(Judged, bool, bool)]| share(some.iter().filter(|(_, _, refused)| *refused).count(), some.len());
     let is_structured = |judged: &Judged| judged.expected != Expected::Nothing && judged.sort != "text";
     let with_variant: std::collections::BTreeSet<_> = asked
         .iter()
@@ -126,7 +131,8 @@ fn tally(report: &mut Report, asked: &[(Judged, bool, bool)]) {
     report.questions = asked.len();
     report.structured_accuracy = right(&of(&|judged| is_structured(judged) && !judged.is_variant));
     report.variant_accuracy = right(&of(&|judged| judged.is_variant));
-    report.accuracy_of_their_originals = right(&of(&|judged| !judged.is_variant && with_variant.contains(&key(judged))));
+    report.accuracy_of_their_originals =
+        right(&of(&|judged| !judged.is_variant && with_variant.contains(&key(judged))));
     report.refusal_on_unanswerable = refused(&of(&|judged| judged.expected == Expected::Nothing));
     report.refusal_on_answerable = refused(&of(&|judged| judged.expected != Expected::Nothing && !judged.is_variant));
     for (judged, right, refused) in asked {
@@ -243,7 +249,8 @@ fn is_right(expected: &Expected, answer: &Answer) -> bool {
             let held: usize = finding.series.iter().map(|series| series.points.len()).sum();
             let mut all: Vec<_> = finding.series.iter().flat_map(|series| &series.points).collect();
             all.sort_by_key(|point| point.time);
-            held == *points && all.last().and_then(|point| point.value) == Some(*newest)
+            held == *points
+                && all.last().and_then(|point| point.value).is_some_and(|value| (value - newest).abs() < 1e-6)
         }),
         Expected::Count(count) => finding.is_some_and(|finding| finding.count == Some(*count)),
         Expected::Lines(lines) => {
@@ -261,6 +268,8 @@ fn is_right(expected: &Expected, answer: &Answer) -> bool {
 
 /// Whether the number stands in the text, however it is written.
 fn states(text: &str, number: f64) -> bool {
-    let numbers = text.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|word| word.trim_matches('.').parse::<f64>().ok());
+    let numbers = text
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .filter_map(|word| word.trim_matches('.').parse::<f64>().ok());
     numbers.into_iter().any(|found| (found - number).abs() < 1e-6)
 }

@@ -12,9 +12,15 @@ use super::super::Failure;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expected {
     /// The first sentence states this number and one of these days.
-    Value { number: f64, days: Vec<String> },
+    Value {
+        number: f64,
+        days: Vec<String>,
+    },
     /// A series of so many points that ends with this value.
-    Series { points: usize, newest: f64 },
+    Series {
+        points: usize,
+        newest: f64,
+    },
     Count(usize),
     /// Each of these stands in a sentence, and there are no more sentences.
     Lines(Vec<String>),
@@ -92,7 +98,8 @@ fn called(concept: &Value) -> Option<String> {
 
 /// `Hemoglobin [Mass/volume] in Blood` is asked for as hemoglobin.
 fn spoken(name: &str) -> String {
-    let end = name.find(['[', '(', '/', ',']).unwrap_or(name.len());
+    let ends: &[char] = if name.contains("Hemoglobin.total") { &['[', '(', '/'] } else { &['[', '('] };
+    let end = name.find(ends).unwrap_or(name.len());
     let short = name[..end].trim();
     let short = short.strip_suffix(" by Automated count").unwrap_or(short);
     short.strip_suffix(" Auto").unwrap_or(short).trim().to_owned()
@@ -109,7 +116,7 @@ fn days(time: &str) -> Vec<String> {
     std::iter::once(written).chain(utc).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-struct Result_ {
+struct Measured {
     number: f64,
     time: String,
 }
@@ -137,8 +144,16 @@ impl Chart {
     }
 
     /// Numeric results by what they are called, oldest first.
-    fn series(&self) -> BTreeMap<String, (String, Vec<Result_>)> {
-        let mut series: BTreeMap<String, (String, Vec<Result_>)> = BTreeMap::new();
+    fn series(&self) -> BTreeMap<String, (String, Vec<Measured>)> {
+        let mut series: BTreeMap<String, (String, Vec<Measured>)> = BTreeMap::new();
+        // A test with results that are no plain number (`< 20`, `not detected`) has no numeric answer.
+        let is_plain =
+            |one: &&Value| one["valueQuantity"]["value"].is_number() && one["valueQuantity"]["comparator"].is_null();
+        let mixed: BTreeSet<String> = self
+            .of("Observation")
+            .filter(|one| !is_plain(one))
+            .filter_map(|one| called(&one["code"]).map(|name| spoken(&name)))
+            .collect();
         for resource in self.of("Observation") {
             let status = resource["status"].as_str().unwrap_or_default();
             let (Some(name), Some(number), Some(time)) = (
@@ -148,14 +163,14 @@ impl Chart {
             ) else {
                 continue;
             };
-            if !["final", "amended", "corrected"].contains(&status) {
+            if !["final", "amended", "corrected"].contains(&status) || mixed.contains(&spoken(&name)) {
                 continue;
             }
             let name = spoken(&name);
             let entry = series.entry(name.to_lowercase()).or_insert_with(|| (name, Vec::new()));
-            entry.1.push(Result_ { number, time: time.to_owned() });
+            entry.1.push(Measured { number, time: time.to_owned() });
         }
-        let at = |result: &Result_| crate::domain::Timestamp::parse(&result.time);
+        let at = |result: &Measured| crate::domain::Timestamp::parse(&result.time);
         series.values_mut().for_each(|(_, results)| results.sort_by_key(at));
         series
     }
@@ -171,10 +186,14 @@ impl Chart {
         for (turn, (_, (name, results))) in self.series().into_iter().enumerate() {
             let Some(newest) = results.last() else { continue };
             let at_once = |day: &str| results.iter().filter(|one| one.time.starts_with(day)).count();
-            let question = LATEST[turn % LATEST.len()].replace("{}", &name);
-            let value = |one: &Result_| Expected::Value { number: one.number, days: days(&one.time) };
-            all.push(self.ask("latest", question, value(newest)));
             let count = results.iter().map(|one| &one.time).collect::<BTreeSet<_>>().len();
+            if count != results.len() || name == "Total score" {
+                // Two values of one moment: neither is the latest. And a name that says nothing names nothing.
+                continue;
+            }
+            let question = LATEST[turn % LATEST.len()].replace("{}", &name);
+            let value = |one: &Measured| Expected::Value { number: one.number, days: days(&one.time) };
+            all.push(self.ask("latest", question, value(newest)));
             if turn % 2 == 0 {
                 all.push(self.ask("count", format!("How many {name} results are on record?"), Expected::Count(count)));
             }
@@ -190,7 +209,9 @@ impl Chart {
                 all.push(self.ask("dated", format!("What was the {name} on {day}?"), value(middle)));
             }
             let highest = results.iter().max_by(|a, b| a.number.total_cmp(&b.number));
-            if let Some(highest) = highest.filter(|best| results.iter().filter(|one| one.number == best.number).count() == 1) {
+            if let Some(highest) =
+                highest.filter(|best| results.iter().filter(|one| one.number == best.number).count() == 1)
+            {
                 all.push(self.ask("extreme", format!("What was the highest {name}?"), value(highest)));
             }
         }
@@ -253,15 +274,22 @@ impl Chart {
             }
             let so = clinical.iter().any(|status| ["active", "recurrence", "relapse"].contains(&status.as_str()));
             let ever = turn % 3 == 1;
-            let question =
-                if ever { format!("Has the patient ever had {name}?") } else { format!("Does the patient have {name}?") };
+            let question = if ever {
+                format!("Has the patient ever had {name}?")
+            } else {
+                format!("Does the patient have {name}?")
+            };
             all.push(self.ask("presence", question, if so || ever { Expected::Yes } else { Expected::No }));
             let first = onsets.iter().min_by_key(|time| crate::domain::Timestamp::parse(time));
             if let Some(first) = first {
                 all.push(self.ask("date", format!("When was {name} first diagnosed?"), Expected::Day(days(first))));
             }
             if *count > 1 {
-                all.push(self.ask("count", format!("How many times did the patient have {name}?"), Expected::Count(*count)));
+                all.push(self.ask(
+                    "count",
+                    format!("How many times did the patient have {name}?"),
+                    Expected::Count(*count),
+                ));
             }
         }
         all
@@ -410,7 +438,8 @@ fn plain(name: &str) -> String {
 fn drug(display: &str) -> Option<String> {
     let words: Vec<&str> = display.split(' ').collect();
     let start = if words.first() == Some(&"24") { 2 } else { 0 };
-    let end = words.iter().skip(start).position(|word| word.starts_with(|c: char| c.is_ascii_digit() || "[/(".contains(c)));
+    let end =
+        words.iter().skip(start).position(|word| word.starts_with(|c: char| c.is_ascii_digit() || "[/(".contains(c)));
     let name = words.get(start..end.map_or(words.len(), |end| start + end))?.join(" ");
     let name = name.split(" capsule").next()?.split(" tablet").next()?.trim().to_owned();
     (!name.is_empty() && name.split(' ').count() <= 3).then_some(name)
@@ -419,12 +448,28 @@ fn drug(display: &str) -> Option<String> {
 /// The same question as somebody in a hurry puts it.
 fn variant(judged: &Judged) -> Option<Judged> {
     const SHORT: [(&str, &str); 22] = [
-        ("hemoglobin a1c", "HbA1c"), ("blood pressure", "BP"), ("white blood cell count", "WBC"), ("platelet count", "plt"),
-        ("urea nitrogen", "BUN"), ("blood urea nitrogen", "BUN"), ("triglycerides", "trigs"), ("body weight", "wt"),
-        ("body height", "ht"), ("body mass index", "BMI"), ("oxygen saturation", "O2 sat"), ("heart rate", "HR"),
-        ("c-reactive protein", "CRP"), ("low density lipoprotein cholesterol", "LDL"), ("creatinine", "creat"),
-        ("high density lipoprotein cholesterol", "HDL"), ("potassium", "K"), ("sodium", "Na"), ("hypertension", "HTN"),
-        ("acetaminophen", "Tylenol"), ("furosemide", "Lasix"), ("hematocrit", "hct"),
+        ("hemoglobin a1c", "HbA1c"),
+        ("blood pressure", "BP"),
+        ("white blood cell count", "WBC"),
+        ("platelet count", "plt"),
+        ("urea nitrogen", "BUN"),
+        ("blood urea nitrogen", "BUN"),
+        ("triglycerides", "trigs"),
+        ("body weight", "wt"),
+        ("body height", "ht"),
+        ("body mass index", "BMI"),
+        ("oxygen saturation", "O2 sat"),
+        ("heart rate", "HR"),
+        ("c-reactive protein", "CRP"),
+        ("low density lipoprotein cholesterol", "LDL"),
+        ("creatinine", "creat"),
+        ("high density lipoprotein cholesterol", "HDL"),
+        ("potassium", "K"),
+        ("sodium", "Na"),
+        ("hypertension", "HTN"),
+        ("acetaminophen", "Tylenol"),
+        ("furosemide", "Lasix"),
+        ("hematocrit", "hct"),
     ];
     let lower = judged.question.to_lowercase();
     let mut other = judged.clone();
@@ -432,7 +477,10 @@ fn variant(judged: &Judged) -> Option<Judged> {
     if judged.expected == Expected::Nothing || judged.sort == "list" {
         return None;
     }
-    if let Some((long, short)) = SHORT.iter().filter(|(long, _)| lower.contains(long)).max_by_key(|(long, _)| long.len()) {
+    let is_part = lower.contains("albumin") || lower.contains(", 1 hour");
+    if let Some((long, short)) =
+        SHORT.iter().filter(|_| !is_part).filter(|(long, _)| lower.contains(long)).max_by_key(|(long, _)| long.len())
+    {
         other.question = lower.replacen(long, short, 1);
         return Some(other);
     }

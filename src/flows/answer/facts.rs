@@ -8,7 +8,7 @@ use crate::domain::{
     Answer, Citation, Conflict, DocumentKey, Fact, FactKind, Query, StoredDocument, StoredFact, Timestamp, Verdict,
 };
 use crate::stages::ground::facts::{Found, is_structured, match_facts, read_facts, say, vocabulary};
-use crate::stages::ground::{later_denials, verify};
+use crate::stages::ground::{later_denials, otherwise, quoted, verify};
 use crate::stages::question::Question;
 
 /// Facts that answers are made from.
@@ -97,13 +97,15 @@ impl AnswerFlow {
         }
         let search = Query { mode: crate::domain::Mode::Keyword, limit: LATER, ..query.clone() };
         let retrieved = self.retrieve.run(access, &search).await?;
-        let later = later_denials(question, fact.as_of(), &retrieved.passages);
+        let later = later_denials(question, &fact, &retrieved.passages);
         if later.is_empty() {
             return Ok(answer);
         }
         if let Some(finding) = &mut answer.finding {
             finding.verdict = Some(Verdict::Conflicting);
         }
+        answer.sentences.push(otherwise());
+        answer.sentences.extend(later.iter().map(quoted));
         let about = fact.title.clone();
         answer.conflicts.push(Conflict { about, citations: std::iter::once(fact).chain(later).collect() });
         self.hold_against_store(access, answer).await

@@ -42,9 +42,8 @@ async fn select_aside(
     candidates: Vec<Candidate>,
     vectors: Vec<Vec<f32>>,
 ) -> Result<Answer, AnswerError> {
-    let selecting = tokio::task::spawn_blocking(move || {
-        select(&question, &vector, &passages, &candidates, &vectors, &settings)
-    });
+    let selecting =
+        tokio::task::spawn_blocking(move || select(&question, &vector, &passages, &candidates, &vectors, &settings));
     selecting.await.map_err(|_| AnswerError::Stopped)
 }
 

@@ -91,7 +91,8 @@ impl AnswerFlow {
         if kept.is_empty() {
             return Ok(Err(quoted));
         }
-        let question = if writer.generator.is_elsewhere() { deidentified(&query.text, &names) } else { query.text.clone() };
+        let question =
+            if writer.generator.is_elsewhere() { deidentified(&query.text, &names) } else { query.text.clone() };
         let (prompt, held) = prompt(&question, &shown, &uuid::Uuid::new_v4().simple().to_string());
         kept.truncate(held);
         Ok(Ok(Writing {

@@ -25,12 +25,12 @@ mod verify;
 mod builders;
 
 pub use candidates::{Candidate, MAX_CANDIDATES, candidates};
+pub use claims::{Unsupported, supported};
 pub use evidence::{Evidence, evidence};
 pub use mention::{later_denials, without_unmentioned};
 pub use select::select;
 pub use stale::withhold;
-pub use claims::{Unsupported, supported};
-pub use verify::{count_words, facts_were_silent, fold, holds, says_the_same, verify};
+pub use verify::{count_words, facts_were_silent, fold, holds, otherwise, quoted, says_the_same, verify};
 
 /// How answers are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]

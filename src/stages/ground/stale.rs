@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{Abstention, Answer, AnswerStatus, Check, Citation, Conflict, AnswerFinding, Sentence, Series, SourceId};
+use crate::domain::{
+    Abstention, Answer, AnswerFinding, AnswerStatus, Check, Citation, Conflict, Sentence, Series, SourceId,
+};
 
 /// The answer without what only stale sources say; partial when something is left, an abstention when nothing is.
 ///

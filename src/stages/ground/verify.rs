@@ -1,7 +1,9 @@
 //! The last gate before an answer leaves: every quote is held against its document, byte for byte.
 
 use super::claims::supported;
-use crate::domain::{Abstention, Answer, AnswerStatus, Check, Citation, Conflict, DocumentKey, AnswerFinding, Sentence, Series};
+use crate::domain::{
+    Abstention, Answer, AnswerFinding, AnswerStatus, Check, Citation, Conflict, DocumentKey, Sentence, Series,
+};
 
 /// Keeps of an answer only what its documents say.
 ///
@@ -57,7 +59,9 @@ fn verify_sentence(sentence: &Sentence, stands: &impl Fn(&Citation) -> bool) -> 
             let citations = holding.into_iter().map(|at| citations[at].clone()).collect();
             Some(Sentence { citations, ..sentence.clone() })
         }
-        Check::NotNeeded => is_connecting(&sentence.text).then(|| Sentence { citations: Vec::new(), ..sentence.clone() }),
+        Check::NotNeeded => {
+            is_connecting(&sentence.text).then(|| Sentence { citations: Vec::new(), ..sentence.clone() })
+        }
     }
 }
 
@@ -78,19 +82,30 @@ fn verify_conflict(conflict: &Conflict, stands: &impl Fn(&Citation) -> bool) -> 
 
 /// How a number of entries is stated.
 pub fn count_words(entries: usize) -> String {
-    if entries == 1 { "1 entry in the record matches.".to_owned() } else { format!("{entries} entries in the record match.") }
+    if entries == 1 {
+        "1 entry in the record matches.".to_owned()
+    } else {
+        format!("{entries} entries in the record match.")
+    }
 }
 
 /// Phrases that join sentences and assert nothing.
-const CONNECTING: [&str; 3] = [
-    "No structured entry answers this; from the documents:",
-    "Sources disagree:",
-    "A later document says otherwise:",
-];
+const CONNECTING: [&str; 2] =
+    ["No structured entry answers this; from the documents:", "A later document says otherwise:"];
 
 /// What is said when facts were silent.
 pub fn facts_were_silent() -> Sentence {
     Sentence { text: CONNECTING[0].to_owned(), support: 1.0, check: Check::NotNeeded, citations: Vec::new() }
+}
+
+/// What is said before a later document that speaks against a fact.
+pub fn otherwise() -> Sentence {
+    Sentence { text: CONNECTING[1].to_owned(), support: 1.0, check: Check::NotNeeded, citations: Vec::new() }
+}
+
+/// A place said in its own words.
+pub fn quoted(citation: &Citation) -> Sentence {
+    Sentence { text: fold(&citation.quote), support: 1.0, check: Check::Verbatim, citations: vec![citation.clone()] }
 }
 
 fn is_connecting(text: &str) -> bool {
@@ -127,7 +142,8 @@ mod tests {
     use super::super::builders::key;
     use super::{fold, gist, says_the_same, verify};
     use crate::domain::{
-        Abstention, Answer, AnswerStatus, Check, Citation, DocumentKey, Kind, Route, Sentence, SourceId, Span, Timestamp,
+        Abstention, Answer, AnswerStatus, Check, Citation, DocumentKey, Kind, Route, Sentence, SourceId, Span,
+        Timestamp,
     };
 
     fn citation(id: &str, text: &str, span: Span) -> Citation {

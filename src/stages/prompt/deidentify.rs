@@ -20,9 +20,19 @@ static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (rule(&format!(r"(?i)\b(?:{MONTHS})\.?\s+\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?\b")), "[DATE]"),
         (rule(&format!(r"(?i)\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:{MONTHS})\.?(?:,?\s+\d{{4}})?\b")), "[DATE]"),
         (rule(&format!(r"(?i)\b(?:{MONTHS})\.?,?\s+(?:19|20)\d{{2}}\b")), "[DATE]"),
-        (rule(r"(?i)\b(?:mrn|medical record number|account|ssn|member id|policy|chart)\s*(?:no\.?|number|#|:)*\s*[a-z]{0,3}\d[\w-]*"), "[NUMBER]"),
+        (
+            rule(
+                r"(?i)\b(?:mrn|medical record number|account|ssn|member id|policy|chart)\s*(?:no\.?|number|#|:)*\s*[a-z]{0,3}\d[\w-]*",
+            ),
+            "[NUMBER]",
+        ),
         (rule(r"\b\d{6,}\b"), "[NUMBER]"),
-        (rule(r"\b\d{1,5}\s+(?:[A-Z][a-z]+\s+){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Row|Court|Ct|Way|Place|Pl)\b\.?"), "[ADDRESS]"),
+        (
+            rule(
+                r"\b\d{1,5}\s+(?:[A-Z][a-z]+\s+){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Row|Court|Ct|Way|Place|Pl)\b\.?",
+            ),
+            "[ADDRESS]",
+        ),
         (rule(r"\b(?:Dr|Mr|Mrs|Ms|Miss|Prof)\.?\s+[A-Z][\w'’-]+(?:\s+[A-Z][\w'’-]+)?"), "[NAME]"),
         (rule(r"\b[A-Z][\w'’-]+(?:\s+[A-Z]\.?)?\s+[A-Z][\w'’-]+,\s*(?:MD|DO|RN|NP|PA|PharmD|PhD|LCSW)\b"), "[NAME]"),
         (rule(r"(?i)\b(?:9\d|1[01]\d)[- ]?(?:years?[- ]old|year[- ]old|yo|y/o)\b"), "[AGE OVER 89]"),

@@ -81,7 +81,8 @@ fn drafted(text: &str) -> Option<Drafted> {
             rest = after;
             continue;
         };
-        let numbers: Option<Vec<usize>> = inside.split([',', ' ']).filter(|part| !part.is_empty()).map(|part| part.parse().ok()).collect();
+        let numbers: Option<Vec<usize>> =
+            inside.split([',', ' ']).filter(|part| !part.is_empty()).map(|part| part.parse().ok()).collect();
         match numbers {
             Some(numbers) if !numbers.is_empty() => cited.extend(numbers),
             _ => words.push_str(&format!("[{inside}]")),
@@ -114,9 +115,14 @@ mod tests {
     const TEXT: &str = "Metformin 7.5 mg was stopped [1]. She walks [2][3]. \n- No pain. [2, 1]\nPlain words";
 
     fn expected() -> Vec<(String, Vec<usize>)> {
-        [("Metformin 7.5 mg was stopped.", vec![1]), ("She walks.", vec![2, 3]), ("No pain.", vec![1, 2]), ("Plain words", vec![])]
-            .map(|(text, cited)| (text.to_owned(), cited))
-            .to_vec()
+        [
+            ("Metformin 7.5 mg was stopped.", vec![1]),
+            ("She walks.", vec![2, 3]),
+            ("No pain.", vec![1, 2]),
+            ("Plain words", vec![]),
+        ]
+        .map(|(text, cited)| (text.to_owned(), cited))
+        .to_vec()
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub fn talks_to_a_machine(text: &str) -> bool {
         return true;
     }
     let plain = plain(text);
-    COMMANDS.is_match(&plain) || COMMANDS.is_match(&plain.replace(['-', '_', '*', '.', '\'', '"'], ""))
+    COMMANDS.is_match(&plain)
+        || COMMANDS.is_match(&plain.replace(['-', '_', '*', '.', '\'', '"'], ""))
         || COMMANDS.is_match(&joined_letters(&plain))
 }
 
@@ -84,7 +85,7 @@ fn plain(text: &str) -> String {
         'ｉ' => 'i',
         '０' | 'ο' => 'o',
         fullwidth @ '\u{ff21}'..='\u{ff5a}' => char::from_u32(u32::from(fullwidth) - 0xfee0).unwrap_or(fullwidth),
-        '0'  => '0',
+        '0' => '0',
         other => other,
     });
     folded.collect::<String>().to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -103,7 +104,11 @@ fn joined_letters(text: &str) -> String {
             words.push(std::mem::take(&mut spelled));
         }
         let mixed = word.chars().any(char::is_alphabetic) && word.chars().any(|c| c.is_ascii_digit());
-        words.push(if mixed { word.replace('1', "i").replace('0', "o").replace('3', "e").replace('4', "a").replace('5', "s") } else { word.to_owned() });
+        words.push(if mixed {
+            word.replace('1', "i").replace('0', "o").replace('3', "e").replace('4', "a").replace('5', "s")
+        } else {
+            word.to_owned()
+        });
     }
     if !spelled.is_empty() {
         words.push(spelled);
@@ -142,10 +147,13 @@ mod tests {
             "Please send labs to the referring physician.",
             "She was told to ignore the earlier appointment letter.",
             "Follow up in 2 weeks; repeat BMP before the visit.",
-            "System: cardiovascular, regular rate and rhythm" ,
+            "System: cardiovascular, regular rate and rhythm",
             "Discharge instructions reviewed with the family.",
             "The patient will answer questions slowly.",
-        ].iter().filter(|text| !text.starts_with("System:")) {
+        ]
+        .iter()
+        .filter(|text| !text.starts_with("System:"))
+        {
             assert!(!talks_to_a_machine(text), "{text}");
         }
     }

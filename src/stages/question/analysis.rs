@@ -17,7 +17,7 @@ pub fn analyse(text: &str, now: Timestamp, known: &BTreeSet<String>) -> Question
     let names = names_in(&words);
     let said = Said::new(&words);
     let kinds = kinds(&words, &names, &said);
-    let things = meant(&names, &kinds);
+    let (things, names) = meant(names, &kinds);
     let measured = things.iter().any(|thing| thing.entry().sort == Sort::Measurement);
     let mut ask = said.ask(measured);
     let standing = said.standing();
@@ -30,6 +30,7 @@ pub fn analyse(text: &str, now: Timestamp, known: &BTreeSet<String>) -> Question
     }
     Question {
         ask,
+        kind_words: kind_words(&words, &names),
         kinds,
         words: unexplained(&words, &names),
         things,
@@ -41,9 +42,8 @@ pub fn analyse(text: &str, now: Timestamp, known: &BTreeSet<String>) -> Question
 }
 
 fn corrected(words: Vec<String>, known: &BTreeSet<String>) -> Vec<String> {
-    let is_known = |word: &str| {
-        known.contains(word) || lexicon::words().contains(word) || asking::is_accounted_for(word)
-    };
+    let is_known =
+        |word: &str| known.contains(word) || lexicon::words().contains(word) || asking::is_accounted_for(word);
     let mut all: Option<BTreeSet<String>> = None;
     let mut correct = |word: String| {
         if word.len() < 5 || is_known(&word) || is_known(word.trim_end_matches('s')) {
@@ -74,7 +74,8 @@ fn kinds(words: &[String], names: &[Named], said: &Said<'_>) -> Vec<FactKind> {
         // `takes` beside `allergies` doesn't turn it into a question about medicines.
         kinds.retain(|kind| !verbs_only(*kind));
     }
-    if kinds.is_empty() && said.taken() && names.iter().any(|named| is_drug(&named.things)) {
+    let only_drugs = !names.is_empty() && names.iter().all(|named| is_drug(&named.things));
+    if kinds.is_empty() && said.taken() && only_drugs && unexplained(words, names).is_empty() {
         kinds.push(FactKind::Medication);
     }
     kinds.sort();
@@ -87,18 +88,35 @@ fn is_drug(things: &[Thing]) -> bool {
 }
 
 /// Of what a name may mean, what the named kinds allow; all of it when they allow none.
-fn meant(names: &[Named], kinds: &[FactKind]) -> Vec<Thing> {
+///
+/// Where one name is of the named kinds, another that isn't is no thing but a word: in `taking naproxen sodium` sodium
+/// isn't the electrolyte.
+fn meant(names: Vec<Named>, kinds: &[FactKind]) -> (Vec<Thing>, Vec<Named>) {
+    let fits = |thing: &Thing| thing.entry().sort.kinds().iter().any(|kind| kinds.contains(kind));
+    let any_fits = names.iter().any(|named| named.things.iter().any(fits));
     let mut things = Vec::new();
+    let mut kept = Vec::new();
     for named in names {
-        let fits = |thing: &&Thing| thing.entry().sort.kinds().iter().any(|kind| kinds.contains(kind));
-        let fitting: Vec<Thing> = named.things.iter().filter(fits).copied().collect();
-        let chosen: Vec<Thing> = if fitting.is_empty() { named.things.clone() } else { fitting };
+        let fitting: Vec<Thing> = named.things.iter().filter(|thing| fits(thing)).copied().collect();
+        if fitting.is_empty() && any_fits {
+            continue;
+        }
+        let chosen = if fitting.is_empty() { named.things.clone() } else { fitting };
         // A group lists its members' names: where one has the name, the member itself is meant.
-        let members: Vec<Thing> = chosen.iter().filter(|thing| thing.entry().sort != Sort::DrugGroup).copied().collect();
+        let members: Vec<Thing> =
+            chosen.iter().filter(|thing| thing.entry().sort != Sort::DrugGroup).copied().collect();
         things.extend(if members.is_empty() { chosen } else { members });
+        kept.push(named);
     }
     things.dedup();
-    things
+    (things, kept)
+}
+
+/// The words that name kinds; they may be part of what something is called: `peanut allergy with past anaphylaxis`.
+fn kind_words(words: &[String], names: &[Named]) -> Vec<String> {
+    let within_a_name = |at: usize| names.iter().any(|named| named.words.contains(&at));
+    let named = |(at, word): &(usize, &String)| asking::kind_of(word).is_some() && !within_a_name(*at);
+    words.iter().enumerate().filter(named).map(|(_, word)| word.clone()).collect()
 }
 
 fn unexplained(words: &[String], names: &[Named]) -> Vec<String> {

@@ -24,7 +24,9 @@ pub fn resolve(before: &str, text: &str, now: Timestamp) -> Option<String> {
     }
     match asked.ask {
         // `and in 2023?`: the same, of another time.
-        Ask::Other | Ask::Latest if !asked.window.is_open() => Some(format!("{} {}", timeless(before, now), bare(text))),
+        Ask::Other | Ask::Latest if !asked.window.is_open() => {
+            Some(format!("{} {}", timeless(before, now), bare(text)))
+        }
         Ask::Other if !leans && !refers_back(text) => None,
         Ask::Other => Some(format!("{} {}", bare(text), subject(before))),
         _ => Some(format!("{} {}", bare(text), subject(before))),
@@ -33,8 +35,7 @@ pub fn resolve(before: &str, text: &str, now: Timestamp) -> Option<String> {
 
 fn begins_leaning(text: &str) -> bool {
     let words = tokens(text);
-    let starts: [&[&str]; 6] =
-        [&["and"], &["what", "about"], &["how", "about"], &["also"], &["same", "for"], &["or"]];
+    let starts: [&[&str]; 6] = [&["and"], &["what", "about"], &["how", "about"], &["also"], &["same", "for"], &["or"]];
     starts.iter().any(|start| words.iter().zip(*start).filter(|(word, part)| word == *part).count() == start.len())
 }
 
@@ -60,7 +61,9 @@ fn subject(text: &str) -> String {
     let words = tokens(text);
     let named = names_in(&words);
     let is_subject = |at: usize, word: &str| {
-        named.iter().any(|name| name.words.contains(&at)) || !asking::is_accounted_for(word) || asking::kind_of(word).is_some()
+        named.iter().any(|name| name.words.contains(&at))
+            || !asking::is_accounted_for(word)
+            || asking::kind_of(word).is_some()
     };
     let kept = words.iter().enumerate().filter(|(at, word)| is_subject(*at, word)).map(|(_, word)| word.as_str());
     kept.collect::<Vec<_>>().join(" ")
@@ -109,7 +112,10 @@ mod tests {
         let latest = "What was the latest A1c?";
         assert_eq!(after(latest, "And in 2023?").as_deref(), Some("what was the latest a1c in 2023"));
         assert_eq!(after(latest, "What about her LDL?").as_deref(), Some("what was the latest ldl"));
-        assert_eq!(after("Is she on metformin?", "Why was it stopped?").as_deref(), Some("Why was it stopped metformin"));
+        assert_eq!(
+            after("Is she on metformin?", "Why was it stopped?").as_deref(),
+            Some("Why was it stopped metformin")
+        );
         assert_eq!(after("Is she on metformin?", "And warfarin?").as_deref(), Some("is she on warfarin"));
         assert_eq!(after("List her allergies", "How many?").as_deref(), Some("How many allergies"));
     }

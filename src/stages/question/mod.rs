@@ -21,7 +21,7 @@ use crate::domain::{Ask, FactKind, Timestamp};
 
 pub use analysis::analyse;
 pub use follow_up::resolve;
-pub use lexicon::{Entry, Sort, Thing, facts_name, names_in, tokens};
+pub use lexicon::{Entry, Named, Sort, Thing, facts_name, names_in, tokens};
 pub use spelling::alike;
 
 /// The time that a question is about; bounds are inclusive.
@@ -63,6 +63,8 @@ pub struct Question {
     pub ask: Ask,
     /// Kinds of facts that it names or implies; empty when it doesn't say.
     pub kinds: Vec<FactKind>,
+    /// The words by which it names kinds.
+    pub kind_words: Vec<String>,
     /// Things that it names, known by their names.
     pub things: Vec<Thing>,
     /// Further words that say what it is about, lower-case.

@@ -87,7 +87,10 @@ fn lasting(count: Option<&str>, unit: &str, now: Timestamp) -> Option<Window> {
         let this = if unit == "year" { today.first_of_year() } else { today.first_of_month() };
         let before = if unit == "year" { 1.year() } else { 1.month() };
         let first = this.checked_sub(before).ok()?;
-        return Some(Window { from: instant(first), to: instant(this).map(|end| Timestamp::from_micros(end.as_micros() - 1)) });
+        return Some(Window {
+            from: instant(first),
+            to: instant(this).map(|end| Timestamp::from_micros(end.as_micros() - 1)),
+        });
     }
     let count = match count.unwrap_or("one") {
         "a" | "an" | "one" => 1,

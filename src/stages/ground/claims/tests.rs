@@ -87,13 +87,41 @@ fn falsehoods(of: &str, beside: &str) -> Vec<(&'static str, String)> {
         made.push(("digit", format!("{}{other}{}", &of[..at], &of[at + 1..])));
     }
     for (from, to) in [
-        (" not ", " "), (" never ", " "), ("No evidence", "Evidence"), ("Denies ", "Has "), (" without ", " with "),
-        (" declined ", " received "), ("Possible ", ""), ("If ", "Since "), ("Mother had", "She had"), ("removed", "confirmed"),
-        ("left", "right"), ("right", "left"), ("Left", "Right"), ("mg", "mcg"), ("mcg", "mg"), ("mmol/L", "mg/dL"),
-        ("stopped", "started"), ("raised", "lowered"), ("reduced", "increased"), ("above", "below"), ("twice", "once"),
-        (" was ", " will be "), ("Metformin", "Metoprolol"), ("warfarin", "heparin"), ("Apixaban", "Rivaroxaban"),
-        ("Hoffman", "Hofmann"), ("ovarian", "breast"), ("quit", "began"), ("DNR", "full code"), (" is ", " is not "),
-        (" has ", " has not "), (" was ", " was not "), ("high", "low"), ("daily", "weekly"), ("because", "although"),
+        (" not ", " "),
+        (" never ", " "),
+        ("No evidence", "Evidence"),
+        ("Denies ", "Has "),
+        (" without ", " with "),
+        (" declined ", " received "),
+        ("Possible ", ""),
+        ("If ", "Since "),
+        ("Mother had", "She had"),
+        ("removed", "confirmed"),
+        ("left", "right"),
+        ("right", "left"),
+        ("Left", "Right"),
+        ("mg", "mcg"),
+        ("mcg", "mg"),
+        ("mmol/L", "mg/dL"),
+        ("stopped", "started"),
+        ("raised", "lowered"),
+        ("reduced", "increased"),
+        ("above", "below"),
+        ("twice", "once"),
+        (" was ", " will be "),
+        ("Metformin", "Metoprolol"),
+        ("warfarin", "heparin"),
+        ("Apixaban", "Rivaroxaban"),
+        ("Hoffman", "Hofmann"),
+        ("ovarian", "breast"),
+        ("quit", "began"),
+        ("DNR", "full code"),
+        (" is ", " is not "),
+        (" has ", " has not "),
+        (" was ", " was not "),
+        ("high", "low"),
+        ("daily", "weekly"),
+        ("because", "although"),
     ] {
         if of.contains(from) {
             made.push(("swap", swapped(from, to)));
@@ -102,7 +130,8 @@ fn falsehoods(of: &str, beside: &str) -> Vec<(&'static str, String)> {
     for (at, word) in words.iter().enumerate().skip(1) {
         let turning = super::guards::guards(word);
         if !turning.is_empty() {
-            let kept: Vec<&str> = words.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, word)| *word).collect();
+            let kept: Vec<&str> =
+                words.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, word)| *word).collect();
             made.push(("dropped", kept.join(" ")));
         }
     }

@@ -6,8 +6,8 @@ pub(super) type Token = String;
 /// Words without a meaning of their own. What could turn a statement isn't here: prepositions of time and place,
 /// `and`, `or`, modal verbs, pronouns of others.
 const MEANINGLESS: &[&str] = &[
-    "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "he", "she", "they", "it",
-    "his", "her", "their", "its", "him", "them", "patient", "patients", "pt", "of", "that", "this", "s",
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "being", "has", "have", "had", "he", "she", "they",
+    "it", "his", "her", "their", "its", "him", "them", "patient", "patients", "pt", "of", "that", "this", "s",
 ];
 
 /// Words that introduce a statement and add nothing to it.
@@ -134,9 +134,10 @@ mod tests {
 
     #[test]
     fn numbers_stay_whole_and_units_stand_apart() {
-        assert_eq!(tokens("Takes 10mg (−2.5 D), 1,200 mL; BP 120/80 on 2026-09-15."), [
-            "takes", "10", "mg", "-2.5", "d", "1,200", "ml", "bp", "120/80", "on", "2026-09-15"
-        ]);
+        assert_eq!(
+            tokens("Takes 10mg (−2.5 D), 1,200 mL; BP 120/80 on 2026-09-15."),
+            ["takes", "10", "mg", "-2.5", "d", "1,200", "ml", "bp", "120/80", "on", "2026-09-15"]
+        );
         assert_eq!(tokens("A1c 7.1 % <8, B12 5-10"), ["a1c", "7.1", "%", "<", "8", "b12", "5-10"]);
     }
 

@@ -30,8 +30,28 @@ const VITALS: [&str; 8] = [
 
 /// Units name nothing by themselves.
 const UNITS: [&str; 22] = [
-    "mg", "dl", "mmol", "l", "g", "kg", "lb", "lbs", "pounds", "cm", "inches", "percent", "mmhg", "mcg", "ml", "ul", "iu",
-    "units", "unit", "celsius", "fahrenheit", "kilograms",
+    "mg",
+    "dl",
+    "mmol",
+    "l",
+    "g",
+    "kg",
+    "lb",
+    "lbs",
+    "pounds",
+    "cm",
+    "inches",
+    "percent",
+    "mmhg",
+    "mcg",
+    "ml",
+    "ul",
+    "iu",
+    "units",
+    "unit",
+    "celsius",
+    "fahrenheit",
+    "kilograms",
 ];
 
 /// Facts that a question is about, in the order they came.
@@ -44,7 +64,20 @@ pub struct Matched<'a> {
 
 /// The facts that a question is about, whatever their time and standing; empty when it names something that no fact
 /// does, or has a word that nothing explains.
+///
+/// Where the kind that it names or implies has no such fact, the word for the kind may be part of a name: `peanut
+/// allergy` is a problem too, and so are `hot flashes on tamoxifen`.
 pub fn match_facts<'a>(question: &Question, facts: &'a [StoredFact]) -> Matched<'a> {
+    let found = match_of_kinds(question, facts);
+    let has_more_to_say = !question.kind_words.is_empty() || !question.words.is_empty();
+    if !found.facts.is_empty() || !has_more_to_say || !question.has_subject() {
+        return found;
+    }
+    let words = question.words.iter().chain(&question.kind_words).cloned().collect();
+    match_of_kinds(&Question { kinds: CLINICAL.to_vec(), words, kind_words: Vec::new(), ..question.clone() }, facts)
+}
+
+fn match_of_kinds<'a>(question: &Question, facts: &'a [StoredFact]) -> Matched<'a> {
     let of_kind = |stored: &&'a StoredFact| {
         let kind = stored.fact.kind;
         let fits = if question.kinds.is_empty() {

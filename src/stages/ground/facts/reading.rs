@@ -66,7 +66,14 @@ fn distinct(facts: Vec<&StoredFact>) -> Vec<&StoredFact> {
         let one = matches!(fact.kind, FactKind::Claim | FactKind::Encounter);
         let document = one.then(|| stored.key.clone());
         let day = fact.effective.map(|time| time.to_string());
-        seen.insert((fact.kind.as_str(), fact.display.to_lowercase(), day, value_key(fact.value.as_ref()), fact.status.clone(), document))
+        seen.insert((
+            fact.kind.as_str(),
+            fact.display.to_lowercase(),
+            day,
+            value_key(fact.value.as_ref()),
+            fact.status.clone(),
+            document,
+        ))
     };
     facts.into_iter().filter(is_new).collect()
 }
@@ -126,15 +133,26 @@ fn disputed<'a>(lines: &[&'a StoredFact]) -> Vec<&'a StoredFact> {
     lines.iter().filter(differs).copied().collect()
 }
 
+fn name_of(stored: &StoredFact) -> String {
+    stored.fact.code.clone().unwrap_or_else(|| stored.fact.display.to_lowercase())
+}
+
+fn unit_of(stored: &StoredFact) -> Option<String> {
+    match &stored.fact.value {
+        Some(FactValue::Quantity { unit, .. }) => unit.clone(),
+        _ => None,
+    }
+}
+
 fn series<'a>(facts: &[&'a StoredFact]) -> Vec<SeriesOf<'a>> {
     let mut groups: BTreeMap<(String, Option<String>), Vec<&StoredFact>> = BTreeMap::new();
     for stored in facts.iter().filter(|stored| has_value(stored)) {
         let unit = match &stored.fact.value {
             Some(FactValue::Quantity { unit, .. }) => unit.clone(),
-            _ => None,
+            // `< 20` and `not detected` stand beside the numbers of the same test.
+            _ => facts.iter().filter(|other| name_of(other) == name_of(stored)).find_map(|other| unit_of(other)),
         };
-        let name = stored.fact.code.clone().unwrap_or_else(|| stored.fact.display.to_lowercase());
-        groups.entry((name, unit)).or_default().push(stored);
+        groups.entry((name_of(stored), unit)).or_default().push(stored);
     }
     let ordered = groups.into_iter().map(|((_, unit), mut facts)| {
         facts.sort_by_key(|stored| (stored.fact.effective, stored.source_time, stored.key.clone()));
@@ -185,9 +203,7 @@ fn of_standing<'a>(question: &Question, facts: &[&'a StoredFact]) -> Vec<&'a Sto
         (Standing::Over, State::Denied) => stored.fact.kind == FactKind::Allergy,
         (Standing::Over, State::InForce) | (_, State::Denied) => false,
         (Standing::Active, State::Over) => false,
-        (Standing::Unsaid, State::Over) => {
-            !matches!(stored.fact.kind, FactKind::Allergy | FactKind::Appointment)
-        }
+        (Standing::Unsaid, State::Over) => !matches!(stored.fact.kind, FactKind::Allergy | FactKind::Appointment),
         (Standing::Ever, State::Over) | (_, State::InForce) => true,
     };
     facts.iter().filter(wanted).copied().collect()
@@ -200,11 +216,14 @@ fn list<'a>(question: &Question, facts: &[&'a StoredFact], measured: bool) -> Op
     let mut listed = of_standing(question, facts);
     // `No known allergies` answers a question for allergies.
     if listed.is_empty() && question.standing != Standing::Over {
-        listed = facts.iter().filter(|stored| state(stored) == State::Denied && !question.has_subject()).copied().collect();
+        listed =
+            facts.iter().filter(|stored| state(stored) == State::Denied && !question.has_subject()).copied().collect();
     }
     newest_first(&mut listed);
     let mut seen = BTreeSet::new();
-    listed.retain(|stored| seen.insert((stored.fact.kind, stored.fact.display.to_lowercase(), stored.fact.status.clone())));
+    listed.retain(|stored| {
+        seen.insert((stored.fact.kind, stored.fact.display.to_lowercase(), stored.fact.status.clone()))
+    });
     let counted = listed.clone();
     listed.truncate(LIST);
     Some(Found { counted: Some(counted), ..found(Ask::List, listed) })
@@ -288,7 +307,10 @@ fn newest<'a>(question: &Question, facts: &[&'a StoredFact], now: Timestamp) -> 
     newest_first(&mut chosen);
     let at = chosen.first()?.fact.effective;
     let one_drug = question.has_subject();
-    chosen.retain(|stored| stored.fact.effective == at || (one_drug && state(stored) == State::InForce && stored.fact.kind == FactKind::Medication));
+    chosen.retain(|stored| {
+        stored.fact.effective == at
+            || (one_drug && state(stored) == State::InForce && stored.fact.kind == FactKind::Medication)
+    });
     chosen.truncate(DECISIVE);
     Some(found(Ask::Latest, chosen))
 }

@@ -2,7 +2,7 @@
 
 use super::reading::{Found, SeriesOf};
 use crate::domain::{
-    Answer, Ask, Check, Citation, Conflict, FactValue, AnswerFinding, Point, Route, Sentence, Series, StoredFact,
+    Answer, AnswerFinding, Ask, Check, Citation, Conflict, FactValue, Point, Route, Sentence, Series, StoredFact,
 };
 use crate::stages::ground::{count_words, fold};
 

@@ -95,7 +95,9 @@ fn count(text: &str) -> Option<usize> {
 
 #[test]
 fn the_latest_value_is_of_that_very_measurement() {
-    for text in ["What is the latest A1c?", "most recent hba1c", "latest glycated hemoglobin", "A1C?", "last hemoglobn a1c"] {
+    for text in
+        ["What is the latest A1c?", "most recent hba1c", "latest glycated hemoglobin", "A1C?", "last hemoglobn a1c"]
+    {
         assert_eq!(lines(text), ["Hemoglobin A1c (final) 2026-09-15"], "{text}");
     }
     assert_eq!(lines("What was the last hemoglobin?"), ["Hemoglobin (final) 2026-10-01"]);
