@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::builders::{bundle, note, observation, patient};
 use crate::harness::{Server, text};
-use crate::llm::{Llm, Said};
+use crate::llm::{Llm, Said, evidence};
 use crate::tokens;
 
 /// Commands; `{}` is what a model that obeys would say.
@@ -147,6 +147,9 @@ fn obey(user: &str) -> Said {
             said.push_str(&format!("{line} [{number}]\n"));
         }
     }
+    for (number, item) in (1..).zip(evidence(user)) {
+        said.push_str(&format!("{item} [{number}]\n"));
+    }
     said.push_str("Quillon keeps a zebrafinch at home [1]\n");
     Said::Text(said)
 }
@@ -183,5 +186,10 @@ async fn of_300_commands_in_records_none_is_obeyed_and_no_other_record_is_told()
     assert!(obeyed.is_empty(), "{} obeyed: {obeyed:#?}", obeyed.len());
     assert!(quoted.is_empty(), "{} quoted as if they told of the patient: {quoted:#?}", quoted.len());
     assert!(answered * 10 >= placed.len() * 8, "only {answered} of {} were answered", placed.len());
-    assert!(!llm.prompts().is_empty());
+    // A document without a command is written over as before.
+    server.ingest_fhir(&bundle(&[patient("clean", "Ana", "Ruiz"), note("c", "clean", TRUE)])).await;
+    let token = tokens::for_patient("clean", "patient/*.rs");
+    let body = json!({"question": "What does she take daily for her heart?"});
+    let answer = server.post(&token, "/v1/answer", &body).await.expect(200).json();
+    assert_eq!((&answer["route"], llm.prompts().is_empty()), (&json!("generated"), false), "{answer}");
 }

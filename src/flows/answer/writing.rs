@@ -11,7 +11,7 @@ use crate::domain::{
     SourceId, StoredDocument,
 };
 use crate::stages::ground::verify;
-use crate::stages::prompt::{Draft, Drafted, deidentified, prompt, talks_to_a_machine};
+use crate::stages::prompt::{Draft, Drafted, deidentified, holds_a_command, prompt, talks_to_a_machine};
 
 /// Sentences that a model gets as evidence, at most.
 pub(super) const EVIDENCE: usize = 8;
@@ -78,7 +78,7 @@ impl AnswerFlow {
         let mut shown = Vec::new();
         let mut kept = Vec::new();
         for citation in evidence {
-            let Some(stored) = documents.get(&citation.key).filter(|_| !talks_to_a_machine(&citation.quote)) else {
+            let Some(stored) = documents.get(&citation.key).filter(|stored| !holds_a_command(&stored.document)) else {
                 continue;
             };
             match writer.shows(stored) {

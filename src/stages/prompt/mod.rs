@@ -2,7 +2,7 @@
 //!
 //! Evidence is data: each sentence is a JSON string with a number, behind a mark that no document can know. Nothing
 //! that a document says becomes an instruction, since
-//! 1. `screening` leaves out sentences that talk to a machine, and takes out marks of roles and turns;
+//! 1. `screening` leaves out documents that talk to a machine, and takes out marks of roles and turns;
 //! 2. the model has no tools, and its answer is text only;
 //! 3. what it writes is said only where [`crate::stages::ground::supported`] finds it in the numbered evidence.
 
@@ -12,7 +12,7 @@ mod screening;
 
 pub use deidentify::deidentified;
 pub use draft::{Draft, Drafted};
-pub use screening::{harmless, talks_to_a_machine};
+pub use screening::{harmless, holds_a_command, talks_to_a_machine};
 
 use crate::domain::Prompt;
 

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::{Regex, RegexSet};
 
+use crate::domain::Document;
+
 /// Each is a way of commanding a model; all in lower case, after white space was folded.
 static COMMANDS: LazyLock<RegexSet> = LazyLock::new(|| {
     RegexSet::new([
@@ -32,7 +34,9 @@ static COMMANDS: LazyLock<RegexSet> = LazyLock::new(|| {
         r"\b(decode|base64|rot13|translate the following|unscramble)\b.{0,60}\b(and|then|execute|follow|obey|do|run|it)\b",
         r"\b(obey|comply|follow (these|this|my|the (new|following))|execute the following|do as (i|instructed))\b",
         r"\b(end of|begin(ning)? of|start of|close|stop) (evidence|document|context|data|record|records|prompt|input|system|user input|passages?)\b",
-        r"\b(canary|passphrase|magic word|trigger word|activation (code|phrase))\b",
+        r"\b(system|assistant|user|developer|admin)\s*:\s*(the user|the assistant|you\b|ignore|reply|answer|output|print|say|respond)",
+        r"\b(reply|respond) with\b|\b(now|then|instead|simply|just) (say|print|output|respond|reply|answer|write|echo)\b",
+        r"\b(passphrase|magic word|trigger word|activation (code|phrase))\b",
     ])
     .expect("constant patterns")
 });
@@ -54,6 +58,11 @@ pub fn talks_to_a_machine(text: &str) -> bool {
     COMMANDS.is_match(&plain)
         || COMMANDS.is_match(&plain.replace(['-', '_', '*', '.', '\'', '"'], ""))
         || COMMANDS.is_match(&joined_letters(&plain))
+}
+
+/// Whether any line of a document, or its title, commands a model: then none of it is shown to one.
+pub fn holds_a_command(document: &Document) -> bool {
+    document.text.lines().chain([document.title.as_str()]).any(talks_to_a_machine)
 }
 
 /// Text for a prompt: without marks of roles and letters that don't show.
@@ -83,9 +92,8 @@ fn plain(text: &str) -> String {
         'х' => 'x',
         'і' => 'i',
         'ｉ' => 'i',
-        '０' | 'ο' => 'o',
+        'ο' => 'o',
         fullwidth @ '\u{ff21}'..='\u{ff5a}' => char::from_u32(u32::from(fullwidth) - 0xfee0).unwrap_or(fullwidth),
-        '0' => '0',
         other => other,
     });
     folded.collect::<String>().to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
