@@ -69,7 +69,8 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexConfig {
-    /// Scopes of up to this many chunks are scanned exactly; default 50,000.
+    /// How many chunks can be compared in the time of one walk through the graph; default 25,000. Scopes of up to so
+    /// many are always compared chunk by chunk.
     pub exact_up_to: usize,
     /// The graph is built once more chunks than this are held; default 50,000.
     pub graph_from: usize,
@@ -200,7 +201,7 @@ impl Default for Config {
 
 impl Default for IndexConfig {
     fn default() -> Self {
-        Self { exact_up_to: 50_000, graph_from: 50_000, batch: 512 }
+        Self { exact_up_to: 25_000, graph_from: 50_000, batch: 512 }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A linear layer in 8 bits: weights with a scale for each output, inputs quantized row by row as they come.
 //!
 //! A row x of inputs becomes x = least + scale * q with q from 0 to 255, so that the whole of a byte is used however
-//! lopsided the row is; y = scale * (scales[output] * sum of q * w) + least * (sum of the output's weights).
+//! lopsided the row is; y = scale * (scales[output] * sum of q * w) + least * (sum of the output's weights). That sum is
+//! of the quantized weights, so that their rounding is multiplied by x, which is small, not by x - least.
 
 use crate::buffer::Buffer;
 use crate::lanes::Lanes;
@@ -28,7 +29,7 @@ pub struct ByteLinear {
     panels: Buffer<i8>,
     /// Per output: what a unit of its quantized weights is worth.
     scales: Buffer,
-    /// Per output: the sum of its weights.
+    /// Per output: the sum of its weights, as they were rounded.
     sums: Buffer,
     bias: Buffer,
 }
@@ -62,11 +63,12 @@ impl ByteLinear {
             let greatest = weights.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs()));
             let scale = if greatest > 0.0 { greatest / 127.0 } else { 1.0 };
             layer.scales[output] = scale;
-            layer.sums[output] = weights.iter().sum();
             let panel = (output / COLUMNS) * COLUMNS * depth + output % COLUMNS * DEPTH_STEP;
             for (input, weight) in weights.iter().enumerate() {
                 let at = panel + input / DEPTH_STEP * COLUMNS * DEPTH_STEP + input % DEPTH_STEP;
-                layer.panels[at] = (weight / scale).round() as i8;
+                let quantized = (weight / scale).round();
+                layer.panels[at] = quantized as i8;
+                layer.sums[output] += scale * quantized;
             }
         }
         layer

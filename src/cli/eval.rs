@@ -146,7 +146,7 @@ async fn fill(app: &App, dir: &Path) -> Result<u64, Failure> {
         bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
-    let kept = total.stored + total.unchanged;
+    let kept = total.stored + total.unchanged + total.stale;
     if kept != lines.len() as u64 {
         return Err(Failure::new(format!(
             "{} of {} documents could not be read",
