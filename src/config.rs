@@ -1,9 +1,13 @@
 //! Configuration: one TOML file and `ANAMNESIS_*` variables. The only reader of the environment.
 
+mod generator;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use generator::GeneratorConfig;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -55,6 +59,7 @@ pub struct Config {
     pub secrets_dir: Option<PathBuf>,
     pub index: IndexConfig,
     pub answer: AnswerConfig,
+    pub generator: GeneratorConfig,
     #[serde(rename = "issuer")]
     pub issuers: Vec<IssuerConfig>,
     #[serde(rename = "source")]
@@ -81,6 +86,8 @@ pub struct AnswerConfig {
     pub min_evidence: f32,
     /// Sentences in an answer, at most; default 3.
     pub max_sentences: usize,
+    /// Withhold what comes from a feed that has been silent beyond its `error_after_s`; default no: it is said, aged.
+    pub withhold_stale: bool,
 }
 
 /// Whose tokens are taken. No issuer and no development key: every token is refused.
@@ -185,6 +192,7 @@ impl Default for Config {
             secrets_dir: None,
             index: IndexConfig::default(),
             answer: AnswerConfig::default(),
+            generator: GeneratorConfig::default(),
             issuers: Vec::new(),
             sources: Vec::new(),
         }
@@ -199,7 +207,7 @@ impl Default for IndexConfig {
 
 impl Default for AnswerConfig {
     fn default() -> Self {
-        Self { min_evidence: 0.45, max_sentences: 3 }
+        Self { min_evidence: 0.45, max_sentences: 3, withhold_stale: false }
     }
 }
 
@@ -236,6 +244,7 @@ impl Config {
         resolve(&mut self.data_dir);
         resolve(&mut self.model_dir);
         self.model_manifest.iter_mut().for_each(resolve);
+        self.generator.manifest.iter_mut().for_each(resolve);
         self.file_roots.iter_mut().for_each(resolve);
         self.development_key_file.iter_mut().for_each(resolve);
         self.secrets_dir.iter_mut().for_each(resolve);

@@ -20,7 +20,7 @@ mod similar;
 mod take_file;
 
 pub use admission::{Admission, Busy, IngestLimits};
-pub use answer::{AnswerError, AnswerFlow, PASSAGES, cited};
+pub use answer::{AnswerError, AnswerFlow, Begun, PASSAGES, Writer, Writing, cited};
 pub use context::{ContextFlow, PatientContextView};
 pub use count::{CountError, CountFlow};
 pub use embed::{EmbedError, EmbeddingPool};
