@@ -36,6 +36,8 @@ pub enum StartError {
     Fetcher(&'static str),
     #[error("the development key file can't be read")]
     DevelopmentKey(#[source] std::io::Error),
+    #[error("the embedding threads can't be started")]
+    Threads(#[source] std::io::Error),
     #[error("the configuration is not usable: {0}")]
     Configuration(String),
 }
@@ -84,7 +86,7 @@ impl App {
         let index = Arc::new(Index::open(&config.index_path(), settings, newest_change)?);
         let verifier = verifier(&config)?;
         let metrics = Arc::new(Metrics::default());
-        let embedding = Arc::new(EmbeddingPool::new(embedder, metrics.clone()));
+        let embedding = Arc::new(EmbeddingPool::start(embedder, metrics.clone()).map_err(StartError::Threads)?);
         let retrieve = RetrieveFlow::new(store.clone(), index.clone(), embedding.clone());
         let indexing = Arc::new(IndexChangesFlow::new(
             store.clone(),

@@ -31,6 +31,9 @@ pub struct Config {
     pub model_manifest: Option<PathBuf>,
     /// `cpu`, `cuda:N` or `metal:N`. `ANAMNESIS_DEVICE`; default `cpu`.
     pub device: String,
+    /// `auto`, `f32` or `int8`. `ANAMNESIS_PRECISION`; default `auto`: the fastest the processor has instructions for,
+    /// of those whose quality was measured for the model.
+    pub precision: String,
     /// `ANAMNESIS_LISTEN`; default `127.0.0.1:8080`.
     pub listen: SocketAddr,
     /// Health and metrics. `ANAMNESIS_OPERATIONS_LISTEN`; default `127.0.0.1:9090`.
@@ -178,6 +181,7 @@ impl Default for Config {
             model_dir: default_model_dir(),
             model_manifest: None,
             device: "cpu".to_owned(),
+            precision: "auto".to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             operations_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             tenant: "main".to_owned(),
@@ -257,6 +261,7 @@ impl Config {
         text_variable("ANAMNESIS_MODEL_DIR", |value| self.model_dir = value.into());
         text_variable("ANAMNESIS_MODEL_MANIFEST", |value| self.model_manifest = Some(value.into()));
         text_variable("ANAMNESIS_DEVICE", |value| self.device = value);
+        text_variable("ANAMNESIS_PRECISION", |value| self.precision = value);
         text_variable("ANAMNESIS_TENANT", |value| self.tenant = value);
         text_variable("ANAMNESIS_LOG", |value| self.log = value);
         text_variable("ANAMNESIS_LOG_FORMAT", |value| self.log_format = value);
