@@ -73,7 +73,8 @@ fn main() -> Outcome<()> {
     let mut rows = vec![
         row("anamnesis", "f32", Box::new(Ours(embedder)), &BATCHES[..1]),
         row("anamnesis", "int8", Box::new(Ours(load(Precision::Int8)?)), &BATCHES[..1]),
-        row("candle BertModel", "f32", Box::new(Candle::load(&folder, manifest.max_tokens)?), &BATCHES),
+        // Larger batches are slower.
+        row("candle BertModel", "f32", Box::new(Candle::load(&folder, manifest.max_tokens)?), &BATCHES[..1]),
     ];
     if let Some(python) = std::env::var_os("ANAMNESIS_BENCH_PYTHON").map(PathBuf::from) {
         for (name, precision, peer) in

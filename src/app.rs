@@ -1,5 +1,7 @@
 //! Wires configuration, adapters and flows together, once, at start.
 
+mod writer;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,14 +11,15 @@ use crate::access::{
     DevelopmentKey, IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource, Verifier,
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
-use crate::adapters::inference::{CrossEncoder, Embedder};
+use crate::adapters::inference::{CrossEncoder, Embedder, Generator};
 use crate::adapters::jwks::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Mapping, SourceDescription, SourceId, TenantId, mapping};
 use crate::flows::{
     AnswerFlow, ContextFlow, CountFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, IngestLimits,
-    NotificationFlow, OriginalFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow, RetrieveFlow, TakeFileFlow,
+    NotificationFlow, OriginalFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow, RetrieveFlow, SimilarFlow,
+    TakeFileFlow,
 };
 use crate::stages::{chunk, ground};
 use crate::telemetry::Metrics;
@@ -57,6 +60,7 @@ pub struct App {
     pub answer: AnswerFlow,
     pub context: ContextFlow,
     pub count: CountFlow,
+    pub similar: SimilarFlow,
     pub originals: OriginalFlow,
     pub freshness: FreshnessFlow,
     /// Rung when there may be work for the jobs; every loop hears it, also one that is busy just then.
@@ -78,7 +82,17 @@ impl From<Embedder> for Models {
 
 impl App {
     pub async fn start(config: Config, models: impl Into<Models>) -> Result<Self, StartError> {
+        Self::start_with(config, models, None).await
+    }
+
+    /// With the language model that was loaded, where the configuration asks for a local one.
+    pub async fn start_with(
+        config: Config,
+        models: impl Into<Models>,
+        local: Option<Arc<dyn Generator>>,
+    ) -> Result<Self, StartError> {
         let Models { embedder, reranker } = models.into();
+        let writer = writer::writer(&config, local)?;
         let store = Store::open(&config.store_path()).await?;
         declare_sources(&store, &config).await?;
         let newest_change = store.newest_change().await?;
@@ -95,7 +109,8 @@ impl App {
             metrics.clone(),
             config.index.batch,
         ));
-        let answer = AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config));
+        let answer =
+            AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config)).with_writer(writer);
         let ingest = IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config));
         Ok(Self {
             verifier,
@@ -110,6 +125,7 @@ impl App {
             answer,
             context: ContextFlow::new(store.clone()),
             count: CountFlow::new(store.clone(), index.clone()),
+            similar: SimilarFlow::new(store.clone(), index.clone()),
             originals: OriginalFlow::new(store.clone()),
             freshness: FreshnessFlow::new(store.clone(), index.clone(), metrics.clone()),
             wake: watch::Sender::new(()),
@@ -142,6 +158,7 @@ fn answer_settings(config: &Config) -> ground::Settings {
     ground::Settings {
         min_evidence: config.answer.min_evidence,
         max_sentences: config.answer.max_sentences,
+        withhold_stale: config.answer.withhold_stale,
         ..ground::Settings::default()
     }
 }

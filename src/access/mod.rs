@@ -35,7 +35,7 @@
 //! ```compile_fail
 //! fn search(snapshot: &anamnesis::adapters::index::Snapshot) {
 //!     let scope = anamnesis::adapters::index::Scope { rows: Default::default() };
-//!     let _ = snapshot.keyword(&scope, "warfarin", 10);
+//!     let _ = snapshot.keyword(&scope, "warfarin", true);
 //! }
 //! ```
 //!

@@ -34,8 +34,9 @@ pub async fn run(surroundings: Config, options: DemoOptions) -> Done {
     let config = configure(surroundings, &options)?;
     let key = development_key(config.development_key_file.as_deref())?;
     let tenant = TenantId::new(&*config.tenant);
-    let embedder = models::load(&config).await?;
-    let app = Data::new(App::start(config, embedder).await?);
+    let loaded = models::load(&config).await?;
+    let generator = models::load_generator(&config).await?;
+    let app = Data::new(App::start_with(config, loaded, generator).await?);
     fill(&app, &tenant, &options).await?;
     let serving = http::serve(app.clone(), Upkeep::begin())?;
     let url = format!("http://{}", serving.address);

@@ -20,10 +20,11 @@ mod reindex;
 mod replay;
 mod rerank;
 mod retrieve;
+mod similar;
 mod take_file;
 
 pub use admission::{Admission, Busy, IngestLimits};
-pub use answer::{AnswerError, AnswerFlow, PASSAGES, cited};
+pub use answer::{AnswerError, AnswerFlow, Begun, PASSAGES, Writer, Writing, cited};
 pub use context::{ContextFlow, PatientContextView};
 pub use count::{CountError, CountFlow};
 pub use embed::{EmbedError, EmbeddingPool};
@@ -38,4 +39,5 @@ pub use receive_notification::{Gap, Inbox, NotificationError, NotificationFlow, 
 pub use reindex::{ReindexEnd, ReindexError, ReindexFlow};
 pub use replay::{ReplayError, ReplayFlow};
 pub use retrieve::{PassageDetail, RetrieveError, RetrieveFlow, Retrieved};
+pub use similar::{Similar, SimilarDocument, SimilarFlow};
 pub use take_file::{OpenedFile, TakeFileError, TakeFileFlow};

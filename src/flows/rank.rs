@@ -49,7 +49,7 @@ pub fn rank(
     let wanted = CANDIDATES.max(query.limit * 2);
     let mut plan = Plan {
         mode: query.mode,
-        chunks_in_scope: scope.len(),
+        chunks_in_scope: snapshot.chunks_in(&scope),
         dense: None,
         watermark: snapshot.watermark(),
         generation: snapshot.generation().to_owned(),

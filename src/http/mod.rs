@@ -2,6 +2,8 @@
 
 mod admin;
 mod answer;
+mod answer_events;
+mod answer_shapes;
 mod documents;
 mod facets;
 mod filters;
@@ -17,6 +19,7 @@ mod request;
 mod search;
 mod server;
 mod shapes;
+mod similar;
 mod subscriptions;
 mod webhooks;
 mod whoami;

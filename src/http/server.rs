@@ -13,7 +13,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     admin, answer, documents, facets, freshness, health, openapi, operations, pages, patients, records, request,
-    search, subscriptions, webhooks, whoami,
+    search, similar, subscriptions, webhooks, whoami,
 };
 use crate::access::Upkeep;
 use crate::app::App;
@@ -40,6 +40,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(patients::read_context)
         .service(documents::read_document)
         .service(documents::read_original)
+        .service(similar::find_similar)
         .service(freshness::read_freshness)
         .service(whoami::read_whoami)
         .service(records::receive_records)

@@ -30,7 +30,7 @@ const BY_SECRET: Expected = Status([401; 7]);
 /// The patient's own note: for the patient and for users, not for a token of another type.
 const NOTE: Expected = Status([404, 404, 200, 200, 404, 404, 404]);
 
-const TABLE: [(&str, &str, Expected); 27] = [
+const TABLE: [(&str, &str, Expected); 28] = [
     ("POST", "/v1/search", EVERYONE),
     ("POST", "/v1/answer", EVERYONE),
     ("POST", "/v1/facets", EVERYONE),
@@ -38,6 +38,7 @@ const TABLE: [(&str, &str, Expected); 27] = [
     ("GET", "/v1/patients/{id}/context", Status([404, 404, 200, 200, 404, 404, 200])),
     ("GET", "/v1/documents/{id}", NOTE),
     ("GET", "/v1/documents/{id}/original", NOTE),
+    ("POST", "/v1/documents/{id}/similar", NOTE),
     ("GET", "/v1/freshness", EVERYONE),
     ("GET", "/v1/whoami", EVERYONE),
     ("POST", "/v1/sources/{source}/records", Status([404, 403, 403, 403, 202, 403, 403])),
@@ -109,6 +110,7 @@ impl Fixture {
         match template {
             "/v1/search" => Some(json!({"query": "migraine"})),
             "/v1/facets" => Some(json!({"query": "migraine"})),
+            "/v1/documents/{id}/similar" => Some(json!({})),
             "/v1/answer" => Some(json!({"question": "Why was she seen?"})),
             "/v1/admin/reindex" => Some(json!({"scope": "all"})),
             "/v1/admin/sources/{source}" => {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::rows::Row;
+use kernels::distance::dot;
+
+use super::Scope;
+use super::block::Row;
 use super::snapshot::{DensePlan, RowId, Snapshot};
-use super::{Scope, dense};
 use crate::domain::{Span, Timestamp};
 
 /// Rows of one chunk that may stand among the nearest, so that enough chunks come back.
@@ -34,7 +36,7 @@ impl Snapshot {
     pub fn nearness(&self, chunk: RowId, vector: &[f32]) -> Option<Nearness> {
         let (block, index) = self.rows().find(chunk.0)?;
         let whole = block.rows.get(index)?;
-        let cosine = |index: usize| dense::dot(vector, block.vector(index, self.rows().dimension));
+        let cosine = |index: usize| dot(vector, block.vector(index));
         let of_whole = Nearness { cosine: cosine(index), span: whole.span };
         let windows = block.rows.get(index + 1..)?.iter().enumerate();
         let nearest = windows
@@ -48,7 +50,7 @@ impl Snapshot {
     /// The vector of a chunk as a whole.
     pub fn vector(&self, chunk: RowId) -> Option<&[f32]> {
         let (block, index) = self.rows().find(chunk.0)?;
-        Some(block.vector(index, self.rows().dimension))
+        Some(block.vector(index))
     }
 
     /// From the chunk that lies `neighbours` before, in the same document, to the one that lies as many after.

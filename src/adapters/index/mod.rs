@@ -6,6 +6,10 @@
 //! search, on both sides, by the same [`Scope`], which only an [`crate::access::Access`] can open.
 
 mod analyzer;
+mod base;
+mod base_file;
+mod block;
+mod block_scopes;
 mod candidates;
 mod counts;
 mod dense;
@@ -13,11 +17,13 @@ mod generation;
 mod highlights;
 mod keyword;
 mod question;
+mod row_set;
 mod rows;
 mod schema;
 mod scope;
 mod serving;
 mod snapshot;
+mod tending;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
@@ -29,7 +35,7 @@ pub use highlights::highlights;
 pub use keyword::Found;
 pub use scope::Scope;
 pub use serving::{Index, IndexSettings};
-pub use snapshot::{DensePlan, RowId, Snapshot};
+pub use snapshot::{DensePlan, Method, RowId, Snapshot};
 
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {

@@ -2,33 +2,46 @@
 
 use std::sync::Arc;
 
+use kernels::distance::dot;
 use tantivy::{DocId, Searcher};
 
-use super::dense::{self, Graph};
+use super::block::Row;
+use super::dense;
 use super::keyword::{self, Bm25, Found};
 use super::question::Question;
-use super::rows::{Block, Rows};
+use super::rows::Rows;
 use super::schema::Fields;
+use super::scope::SnapshotScopes;
 use super::{IndexError, Scope};
-use crate::access::Access;
+use crate::access::{Access, Act};
 use crate::domain::{Chunk, DocumentKey, Filters};
 
 /// A chunk's number within one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(pub(super) u32);
 
-/// How the dense side found its candidates.
+/// How the dense side found its candidates, and what it expected that to cost.
+///
+/// Costs are in comparisons of a scan, so that the two can be held against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DensePlan {
+pub struct DensePlan {
+    pub method: Method,
+    pub scan_cost: usize,
+    /// Absent where the graph was not thought of.
+    pub graph_cost: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
     Nothing,
     /// Every row in scope was compared.
     Exact,
     Graph,
-    /// The filter left the graph short of results, so every row in scope was compared.
+    /// The filter went against the graph, so every row in scope was compared.
     ExactAfterGraph,
 }
 
-impl DensePlan {
+impl Method {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Nothing => "nothing_in_scope",
@@ -58,7 +71,7 @@ pub struct Snapshot {
     pub(super) segments: Vec<SegmentRows>,
     pub(super) fields: Fields,
     pub(super) rows: Rows,
-    pub(super) graph: Option<Arc<Graph>>,
+    pub(super) scopes: SnapshotScopes,
     pub(super) exact_up_to: usize,
     pub(super) watermark: i64,
     pub(super) generation: Arc<str>,
@@ -76,14 +89,17 @@ impl Snapshot {
 
     /// Chunks of all tenants: for the gauges, never for a caller.
     pub fn chunks(&self) -> usize {
-        let of_block = |block: &Block| {
-            block.rows.iter().filter(|row| row.part_of.is_none() && self.rows.live.contains(row.number)).count()
-        };
-        self.rows.blocks.iter().map(|block| of_block(block)).sum()
+        let is_chunk = |row: &&Row| row.part_of.is_none() && self.rows.live.contains(row.number);
+        self.rows.blocks.iter().map(|block| block.rows.iter().filter(is_chunk).count()).sum()
     }
 
     pub(super) fn rows(&self) -> &Rows {
         &self.rows
+    }
+
+    /// Chunks within a scope.
+    pub fn chunks_in(&self, scope: &Scope) -> usize {
+        scope.chunks(&self.rows)
     }
 
     pub fn scope(&self, access: &Access, filters: &Filters) -> Scope {
@@ -94,17 +110,42 @@ impl Snapshot {
     pub fn keyword(&self, scope: &Scope, text: &str, expand: bool) -> Result<Found, IndexError> {
         let question = Question::read(text, expand);
         let parameters = Bm25::default();
-        keyword::search(&self.searcher, &self.segments, self.fields.body, scope.rows(), &question, parameters)
+        keyword::search(&self.searcher, &self.segments, self.fields.body, scope, &question, parameters)
     }
 
     /// The rows in scope nearest to `vector` by cosine, best first.
     pub fn dense(&self, scope: &Scope, vector: &[f32], limit: usize) -> (Vec<(RowId, f32)>, DensePlan) {
-        dense::search(&self.rows, self.graph.as_deref(), vector, scope.rows(), limit, self.exact_up_to)
+        dense::search(&self.rows, scope.scoped(), vector, limit, self.exact_up_to)
     }
 
-    /// Which chunk of which document version a row is.
+    /// The mean direction of a document's chunks and windows; `None` when the caller may not read it, or it isn't here.
+    pub fn mean_vector(&self, access: &Access, key: &DocumentKey) -> Option<Vec<f32>> {
+        let mut sum = vec![0.0_f32; self.rows.dimension];
+        for block in &self.rows.blocks {
+            for document in block.documents_called(access.tenant(), &key.id) {
+                let entry = block.documents.get(document)?;
+                let reach = access.reach();
+                if entry.version != key.version
+                    || !reach.covers(Act::Read, entry.patient.as_ref(), &entry.resource_type, &entry.labels)
+                {
+                    continue;
+                }
+                for position in block.rows_of.get(document).cloned().unwrap_or_default() {
+                    if block.rows.get(position).is_some_and(|row| self.rows.live.contains(row.number)) {
+                        sum.iter_mut().zip(block.vector(position)).for_each(|(sum, component)| *sum += component);
+                    }
+                }
+            }
+        }
+        let length = dot(&sum, &sum).sqrt();
+        (length > 0.0).then(|| sum.iter().map(|component| component / length).collect())
+    }
+
+    /// Which chunk of which document version a row is, or is a window of.
     pub fn locate(&self, row: RowId) -> Option<(DocumentKey, Chunk)> {
         let (block, index) = self.rows.find(row.0)?;
+        let row = block.rows.get(index)?;
+        let (block, index) = row.part_of.map_or(Some((block, index)), |chunk| self.rows.find(chunk))?;
         let row = block.rows.get(index)?;
         let document = block.documents.get(row.document as usize)?;
         let key = DocumentKey { id: document.id.clone(), version: document.version };

@@ -193,10 +193,17 @@ mod tests {
 
     /// The default model, where its files are there already.
     fn real() -> Option<Embedder> {
+        real_in(Precision::F32)
+    }
+
+    fn real_in(precision: Precision) -> Option<Embedder> {
         let manifest = Manifest::default_embedder();
         let folder = std::env::var_os("ANAMNESIS_MODEL_DIR").map(|cache| manifest.folder_in(Path::new(&cache)));
         match folder.filter(|folder| folder.is_dir()) {
-            Some(folder) => Some(Embedder::load(&manifest, &folder, DeviceChoice::Cpu).unwrap()),
+            Some(folder) => {
+                let choice = PrecisionChoice::Fixed(precision);
+                Some(Embedder::load_in(choice, &manifest, &folder, DeviceChoice::Cpu).unwrap())
+            }
             None => {
                 eprintln!("SKIPPED: ANAMNESIS_MODEL_DIR doesn't hold {}", manifest.name);
                 None
@@ -338,5 +345,30 @@ mod tests {
     fn the_default_model_is_alike_however_batched() {
         let Some(embedder) = real() else { return };
         assert_batching_changes_nothing(&embedder);
+    }
+
+    /// The least cosine between the vectors of the same texts.
+    fn least_cosine(one: &Embedder, other: &Embedder) -> f32 {
+        let texts = assorted();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let embed = |embedder: &Embedder| embedder.embed(&texts, Role::Passage).unwrap();
+        embed(one).iter().zip(embed(other)).map(|(one, other)| dot(one, &other)).fold(1.0, f32::min)
+    }
+
+    #[test]
+    fn in_8_bits_a_vector_is_near_the_reference_and_alike_however_batched() {
+        let (full, manifest, folder) = tiny();
+        let int8 = PrecisionChoice::Fixed(Precision::Int8);
+        let reduced = Embedder::load_in(int8, &manifest, folder.path(), DeviceChoice::Cpu).unwrap();
+        assert_ne!(full.revision(), reduced.revision());
+        assert!(least_cosine(&full, &reduced) > 0.995);
+        assert_batching_changes_nothing(&reduced);
+    }
+
+    #[test]
+    fn the_default_model_in_8_bits_is_near_the_reference() {
+        let (Some(full), Some(reduced)) = (real(), real_in(Precision::Int8)) else { return };
+        let cosine = least_cosine(&full, &reduced);
+        assert!(cosine > 0.99, "{cosine}");
     }
 }

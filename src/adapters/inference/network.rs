@@ -168,6 +168,26 @@ mod tests {
     }
 
     #[test]
+    fn the_default_model_packed_is_candles_own() {
+        let manifest = Manifest::default_embedder();
+        let cache = std::env::var_os("ANAMNESIS_MODEL_DIR").map(std::path::PathBuf::from);
+        let Some(folder) = cache.map(|cache| manifest.folder_in(&cache)).filter(|folder| folder.is_dir()) else {
+            eprintln!("SKIPPED: ANAMNESIS_MODEL_DIR doesn't hold {}", manifest.name);
+            return;
+        };
+        let packed = Network::load(&manifest, &folder, &Device::Cpu, Precision::F32).unwrap();
+        let sequences: Vec<Vec<u32>> =
+            [3, 14, 64, 200, 256].iter().map(|length| (0..*length).map(|n| 1000 + n * 97 % 20_000).collect()).collect();
+        let sequences: Vec<Sequence> = sequences.iter().map(|ids| Sequence::single(ids)).collect();
+        let other = padded(&manifest, &folder).forward(&sequences).unwrap();
+        for (one, other) in packed.forward(&sequences).unwrap().iter().zip(&other) {
+            let dot = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+            let cosine = dot(one, other) / (dot(one, one) * dot(other, other)).sqrt();
+            assert!(cosine > 0.999_99, "{cosine}");
+        }
+    }
+
+    #[test]
     fn a_token_the_model_does_not_know_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let manifest = Manifest::parse(&write_tiny_model(folder.path(), 1)).unwrap();

@@ -11,7 +11,8 @@ use crate::cli::{hospital, progress};
 use crate::config::{SourceConfig, one_day, one_week};
 use crate::domain::{Account, Feed, Format, Mapping, SourceDescription, SourceId, TenantId};
 
-const SOURCE: &str = "corpus";
+/// The source of a judged collection's documents.
+pub const SOURCE: &str = "corpus";
 /// Documents landed in one delivery.
 const DELIVERY: usize = 500;
 

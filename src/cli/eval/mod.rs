@@ -6,7 +6,9 @@ mod report;
 mod run;
 mod set;
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use super::arguments::EvalOptions;
@@ -15,11 +17,13 @@ use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::{Filters, TenantId};
-use crate::stages::judge::Figures;
+use crate::stages::judge::{Figures, Judgements};
+pub(super) use corpus::SOURCE;
 use gate::Minimum;
 use report::{Judged, Report, Seconds};
 use run::Run;
-use set::{JudgedQuery, Set};
+use set::Set;
+pub(super) use set::{JudgedQuery, read_lines};
 
 const TENANT: &str = "evaluation";
 /// Documents that figures are taken over.
@@ -66,13 +70,25 @@ async fn evaluate(config: Config, options: &EvalOptions, earlier: Option<&[Judge
 }
 
 /// A caller like any other: a token, verified; cleared for every label, as the judges were.
-async fn access() -> Result<Access, Failure> {
+pub(super) async fn access() -> Result<Access, Failure> {
     let key = DevelopmentKey::random();
     let mut grant = TokenGrant::new("evaluation", TenantId::new(TENANT), "system/*.rs");
     grant.sensitivity =
         ["R", "V", "HIV", "PSY", "SUD", "ETH", "STD", "SEX", "MST", "PSYTHPN"].map(str::to_owned).into();
     let token = key.mint(&grant);
     Ok(Verifier::development(key).verify(&token).await?)
+}
+
+/// The documents of a judged set landed, read and indexed.
+pub(super) async fn take_in(app: &App, dir: &Path) -> Done {
+    corpus::fill(app, &Set::read(dir, None)?).await?;
+    ingest::index_all(app, &Upkeep::begin()).await
+}
+
+/// Of each query of the usual judgements, the keys of the documents that are relevant.
+pub(super) fn relevant(dir: &Path) -> Result<BTreeMap<String, HashSet<String>>, Failure> {
+    let above = |grades: Judgements| grades.into_iter().filter(|(_, grade)| *grade > 0).map(|(key, _)| key).collect();
+    Ok(Set::read(dir, None)?.judgements.into_iter().map(|(query, grades)| (query, above(grades))).collect())
 }
 
 async fn measure(app: &App, set: &Set, runs: &[Run]) -> Result<Vec<Judged>, Failure> {

@@ -11,10 +11,9 @@ mod proximity;
 use tantivy::Searcher;
 use tantivy::schema::Field;
 
-use super::IndexError;
 use super::question::{Concept, Question};
-use super::rows::RowSet;
 use super::snapshot::{RowId, SegmentRows};
+use super::{IndexError, Scope};
 use postings::{Posting, Scoped};
 
 /// Term frequency saturation and length normalisation.
@@ -95,19 +94,19 @@ fn best(scored: &[Scored], limit: usize) -> Vec<usize> {
     places
 }
 
-/// Scores every row of `within` that holds something of the question.
+/// Scores every row of the scope that holds something of the question.
 pub fn search(
     searcher: &Searcher,
     segments: &[SegmentRows],
     body: Field,
-    within: &RowSet,
+    scope: &Scope,
     question: &Question,
     parameters: Bm25,
 ) -> Result<Found, IndexError> {
-    if within.is_empty() {
+    if scope.is_empty() {
         return Ok(Found::default());
     }
-    let scoped = Scoped::open(searcher, segments, body, within)?;
+    let scoped = Scoped::open(searcher, segments, body, scope)?;
     let mut scores = Vec::new();
     for concept in &question.concepts {
         let postings = of_concept(&scoped, concept)?;

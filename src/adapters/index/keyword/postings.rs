@@ -4,10 +4,11 @@ use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, Term};
 
-use super::super::IndexError;
 use super::super::rows::RowSet;
+use super::super::scope::Lengths;
 use super::super::snapshot::SegmentRows;
 use super::super::vocabulary::Phrase;
+use super::super::{IndexError, Scope};
 
 /// One row that holds a term or a phrase.
 #[derive(Clone, Copy, Debug)]
@@ -37,21 +38,11 @@ impl<'a> Scoped<'a> {
         searcher: &'a Searcher,
         segments: &'a [SegmentRows],
         field: Field,
-        within: &'a RowSet,
+        scope: &'a Scope,
     ) -> Result<Self, IndexError> {
-        let (mut rows, mut total) = (0_u64, 0_u64);
-        for (reader, segment) in searcher.segment_readers().iter().zip(segments) {
-            let lengths = reader.get_fieldnorms_reader(field)?;
-            for (document, row) in segment.rows() {
-                if within.contains(row) {
-                    let length = u64::from(lengths.fieldnorm(document));
-                    total += length;
-                    rows += u64::from(length > 0);
-                }
-            }
-        }
-        let average_length = (total as f32 / rows.max(1) as f32).max(1.0);
-        Ok(Self { searcher, segments, field, within, rows: rows as f32, average_length })
+        let within = scope.rows();
+        let Lengths { rows, mean } = scope.lengths(field, || lengths(searcher, segments, field, within))?;
+        Ok(Self { searcher, segments, field, within, rows, average_length: mean })
     }
 
     fn segments(&self) -> impl Iterator<Item = (u32, &'a SegmentReader, &'a SegmentRows)> {
@@ -170,4 +161,25 @@ impl<'a> Scoped<'a> {
     pub fn holders(&self, term: &str) -> Result<f32, IndexError> {
         Ok(self.phrase(&Phrase::of_one(term))?.len() as f32)
     }
+}
+
+/// Counts them over the rows in scope alone.
+fn lengths(
+    searcher: &Searcher,
+    segments: &[SegmentRows],
+    field: Field,
+    within: &RowSet,
+) -> Result<Lengths, IndexError> {
+    let (mut rows, mut total) = (0_u64, 0_u64);
+    for (reader, segment) in searcher.segment_readers().iter().zip(segments) {
+        let lengths = reader.get_fieldnorms_reader(field)?;
+        for (document, row) in segment.rows() {
+            if within.contains(row) {
+                let length = u64::from(lengths.fieldnorm(document));
+                total += length;
+                rows += u64::from(length > 0);
+            }
+        }
+    }
+    Ok(Lengths { rows: rows as f32, mean: (total as f32 / rows.max(1) as f32).max(1.0) })
 }
