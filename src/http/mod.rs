@@ -1,7 +1,10 @@
 //! HTTP: one file per resource, each handler a doorway to a flow.
 
+mod access_report;
 mod admin;
 mod answer;
+mod audited;
+mod break_glass;
 mod documents;
 mod facets;
 mod filters;
@@ -12,6 +15,7 @@ mod operations;
 mod pages;
 mod patients;
 mod problem;
+mod rate;
 mod records;
 mod request;
 mod search;
@@ -19,6 +23,7 @@ mod server;
 mod shapes;
 mod subscriptions;
 mod webhooks;
+mod well_known;
 mod whoami;
 
 pub use pages::are_present as pages_are_present;

@@ -193,6 +193,12 @@ impl Rows {
         }
     }
 
+    /// Drops rows that are gone, and their vectors, from memory.
+    pub fn compact(&mut self) {
+        let whole = Block::merge(&self.blocks, &self.live, self.dimension);
+        self.blocks = if whole.rows.is_empty() { Vec::new() } else { vec![Arc::new(whole)] };
+    }
+
     /// Merges the trailing blocks that are small beside the ones before, so that each row is merged few times.
     fn merge_small(&mut self) {
         let mut start = self.blocks.len() - 1;

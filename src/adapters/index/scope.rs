@@ -60,7 +60,7 @@ fn named_patients(access: &Access, filters: &Filters) -> Option<BTreeSet<Patient
     }
     let mut named = BTreeSet::new();
     for window in access.reach().windows(Act::Search) {
-        match &window.patients {
+        match window.patients() {
             Patients::Everyone => return None,
             Patients::Only(patients) => named.extend(patients.iter().cloned()),
         }
@@ -85,7 +85,8 @@ fn take(snapshot: &Snapshot, block: &Block, document: usize, access: &Access, fi
 
 fn within_reach(access: &Access, entry: &DocumentEntry) -> bool {
     entry.tenant == *access.tenant()
-        && access.reach().covers(Act::Search, entry.patient.as_ref(), &entry.resource_type, &entry.labels)
+        && access.reach().profile().gives_whole(entry.kind)
+        && access.reach().covers(Act::Search, &entry.row())
 }
 
 fn passes(filters: &Filters, entry: &DocumentEntry) -> bool {
