@@ -22,7 +22,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/opera
 	web/package.json web/vite.config.js web/tsconfig.json
 PREREQUISITES := bash scripts/check-prerequisites.sh
 
-.PHONY: help demo run build web web-if-node test bench smoke lint licences clean-demo
+.PHONY: help demo run build web web-if-node test bench bench-memory smoke lint licences clean-demo
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,11 @@ test: ## test everything: pages, crate, and the pages in a browser, before a moc
 bench: build ## measure retrieval, embedding, ingest and search, each beside its peer
 	$(BINARY) models pull
 	cargo bench --locked --bench pipeline
+
+bench-memory: ## measure the memory that a 2 GB file and 10,000 notes at once take
+	cargo build --locked --profile $(PROFILE)
+	$(BINARY) models pull
+	cargo bench --locked --profile $(PROFILE) --bench memory
 
 smoke: build ## start the demo on an empty folder, have it answer its question, stop
 	bash scripts/smoke.sh $(BINARY)

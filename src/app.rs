@@ -1,5 +1,7 @@
 //! Wires configuration, adapters and flows together, once, at start.
 
+mod writer;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::access::{
     DevelopmentKey, IssuerSettings, KeySource, Profile, SettingsError, SigningAlgorithm, TenantSource, Verifier,
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
-use crate::adapters::inference::Embedder;
+use crate::adapters::inference::{Embedder, Generator};
 use crate::adapters::jwks::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
 use crate::config::{ClientConfig, Config, IssuerConfig, SourceConfig};
@@ -69,6 +71,16 @@ pub struct App {
 
 impl App {
     pub async fn start(config: Config, embedder: Embedder) -> Result<Self, StartError> {
+        Self::start_with(config, embedder, None).await
+    }
+
+    /// With the language model that was loaded, where the configuration asks for a local one.
+    pub async fn start_with(
+        config: Config,
+        embedder: Embedder,
+        local: Option<Arc<dyn Generator>>,
+    ) -> Result<Self, StartError> {
+        let writer = writer::writer(&config, local)?;
         let store = Store::open_with(&config.store_path(), config.access.audit_key_file.as_deref()).await?;
         declare_sources(&store, &config).await?;
         let newest_change = store.newest_change().await?;
@@ -85,7 +97,8 @@ impl App {
             metrics.clone(),
             config.index.batch,
         ));
-        let answer = AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config));
+        let answer =
+            AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config)).with_writer(writer);
         let ingest = IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config));
         let policy = PolicyFlow::new(store.clone(), config.access.needs_roster, profiles(&config)?);
         Ok(Self {
@@ -161,6 +174,7 @@ fn answer_settings(config: &Config) -> ground::Settings {
     ground::Settings {
         min_evidence: config.answer.min_evidence,
         max_sentences: config.answer.max_sentences,
+        withhold_stale: config.answer.withhold_stale,
         ..ground::Settings::default()
     }
 }

@@ -2,3 +2,32 @@
 //!
 //! Each is offered as a safe function that takes the fastest form the processor has, found at run time, and has a
 //! plain form that the others are tested against.
+
+mod attention;
+#[cfg(target_arch = "x86_64")]
+mod attention_half;
+pub mod bits;
+mod buffer;
+mod bytes;
+pub mod codes;
+pub mod distance;
+mod functions;
+pub mod graph;
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod lanes_x86;
+mod level;
+mod linear;
+pub mod nearest;
+mod normalize;
+mod processor;
+mod tile;
+pub mod views;
+
+pub use attention::{attention, query_scale};
+pub use buffer::Buffer;
+pub use bytes::{ByteLinear, ByteRows};
+pub use level::Level;
+pub use linear::{Finish, Linear};
+pub use normalize::{add_rows, layer_norm, mean_of_rows, to_unit_length};
+pub use processor::Processor;

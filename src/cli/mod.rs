@@ -7,6 +7,7 @@ mod audit;
 mod demo;
 mod erase;
 mod eval;
+mod eval_answers;
 mod files;
 mod ingest;
 mod models;
@@ -82,6 +83,7 @@ async fn dispatch(command: Command, config: Config) -> Done {
         Command::Ask(options) => ask::ask(options).await,
         Command::Reindex(options) => reindex::run(config, options).await,
         Command::Eval(options) => eval::run(config, options).await,
+        Command::EvalAnswers(options) => eval_answers::run(config, options).await,
         Command::Models(command) => models::run(config, command).await,
         Command::Sources(command) => sources::run(config, command).await,
         Command::Token(options) => token::run(config, options),

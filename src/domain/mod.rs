@@ -15,13 +15,17 @@ mod freshness;
 mod ids;
 mod job;
 pub mod mapping;
+mod prompt;
 mod query;
 mod record;
 pub mod resource_types;
 mod source;
 mod time;
 
-pub use answer::{Abstention, Answer, AnswerStatus, Citation, Sentence};
+pub use answer::{
+    Abstention, Answer, AnswerFinding, AnswerStatus, Ask, Check, Citation, Conflict, Point, Route, Sentence, Series,
+    Verdict, page_of,
+};
 pub use audit::{AuditFault, AuditRecord, AuditVerdict};
 pub use chunk::{Chunk, Section, Span};
 pub use consent::{Consent, Provision};
@@ -42,6 +46,7 @@ pub use freshness::{FeedFreshness, Freshness, FreshnessStatus, IndexFreshness};
 pub use ids::{DocumentId, JobId, PatientId, QuarantineId, ReceiptId, SourceId, TenantId};
 pub use job::{Job, JobState, ReindexTarget};
 pub use mapping::{Mapping, UnusableMapping};
+pub use prompt::{Leaving, Prompt};
 pub use query::{Explanation, Filters, Fusion, Hit, Mode, Passage, Query, QueryError, SideRank};
 pub use record::{
     Account, Changes, Delivery, Finding, Normalized, Outcome, PatientMerge, QuarantineReason, RawRecord, RecordAction,

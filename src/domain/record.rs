@@ -255,8 +255,12 @@ pub struct Account {
     #[serde(default)]
     pub changed: u64,
     pub facts: u64,
-    /// Records whose content we already held, or that were older than what we hold.
+    /// Records whose content we already held.
     pub unchanged: u64,
+    /// Records that were older than what we hold, by the source's own time or version; nothing of them is kept but
+    /// the bytes.
+    #[serde(default)]
+    pub stale: u64,
     /// Records that took earlier ones back.
     pub removed: u64,
     /// Records recognised but carrying nothing, by name.
@@ -272,6 +276,7 @@ impl Account {
     pub fn lost(&self) -> u64 {
         let ended = self.stored
             + self.unchanged
+            + self.stale
             + self.removed
             + self.carrying_nothing.values().sum::<u64>()
             + self.quarantined.values().sum::<u64>();
@@ -285,6 +290,7 @@ impl Account {
         self.changed += other.changed;
         self.facts += other.facts;
         self.unchanged += other.unchanged;
+        self.stale += other.stale;
         self.removed += other.removed;
         self.stored += other.stored;
         self.findings += other.findings;

@@ -3,6 +3,8 @@
 mod access_report;
 mod admin;
 mod answer;
+mod answer_events;
+mod answer_shapes;
 mod audited;
 mod break_glass;
 mod documents;

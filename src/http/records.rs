@@ -60,7 +60,7 @@ pub struct ReceiptResponse {
     failure: Option<String>,
 }
 
-/// What became of each record; `records` is the sum of `stored`, `unchanged`, `removed`,
+/// What became of each record; `records` is the sum of `stored`, `unchanged`, `stale`, `removed`,
 /// `carrying_nothing` and `quarantined`.
 #[derive(Debug, Serialize, ToSchema)]
 struct AccountBody {
@@ -74,6 +74,8 @@ struct AccountBody {
     changed: u64,
     facts: u64,
     unchanged: u64,
+    /// Older than what is held.
+    stale: u64,
     removed: u64,
     carrying_nothing: std::collections::BTreeMap<String, u64>,
     quarantined: std::collections::BTreeMap<String, u64>,
@@ -86,7 +88,7 @@ struct AccountBody {
 /// `application/x-ndjson`), notes (`text/plain`, `text/markdown`), CRM rows (`text/csv`,
 /// `application/vnd.anamnesis.crm+json`) by the source's mapping. The answer follows the durable write;
 /// what can't be read is kept in quarantine with its reason. With `dry_run=true` nothing is written: the answer
-/// is 200 with the account of what would be added, changed, removed, unchanged and quarantined.
+/// is 200 with the account of what would be added, changed, removed, unchanged, stale and quarantined.
 #[utoipa::path(
     tag = "ingest",
     params(("source" = String, Path, description = "A declared source"), RecordParameters),
@@ -233,6 +235,7 @@ impl From<Account> for AccountBody {
             changed: account.changed,
             facts: account.facts,
             unchanged: account.unchanged,
+            stale: account.stale,
             removed: account.removed,
             carrying_nothing: account.carrying_nothing,
             quarantined: account.quarantined.into_iter().map(by_name).collect(),

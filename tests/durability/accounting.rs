@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::fixtures::{clinic, data, pieces, write_files};
 use crate::home::{Home, SOURCE};
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "added",
     "carrying_nothing",
     "changed",
@@ -23,6 +23,7 @@ const KEYS: [&str; 17] = [
     "records",
     "removed",
     "seconds",
+    "stale",
     "stored",
     "unchanged",
 ];
@@ -43,6 +44,7 @@ fn adds_up(account: &Value) {
     assert_eq!(number(account, "lost"), 0, "{account}");
     let ended = number(account, "stored")
         + number(account, "unchanged")
+        + number(account, "stale")
         + number(account, "removed")
         + sum(account, "carrying_nothing")
         + sum(account, "quarantined");

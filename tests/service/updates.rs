@@ -96,7 +96,7 @@ async fn the_old_bytes_of_a_deleted_record_stay_deleted_and_a_newer_version_brin
     server.ingest_fhir(&held).await;
     server.ingest_fhir(&deletion(&["DocumentReference/n1"])).await;
     let again = server.ingest_fhir(&held).await;
-    assert_eq!(count(&again, "unchanged"), 1);
+    assert_eq!(count(&again, "stale"), 1);
     assert!(server.found("goneword").await.is_empty());
     server.ingest_fhir(&said_at(note("n1", "p1", "A goneword once more."), "2024-03-02T08:00:00Z", "2")).await;
     assert_eq!(server.found("goneword").await.len(), 1);
@@ -108,7 +108,7 @@ async fn an_older_version_that_comes_late_changes_nothing() {
     let newer = said_at(note("n1", "p1", "She takes latterdrug."), "2024-03-02T08:00:00Z", "2");
     server.ingest_fhir(&newer).await;
     let receipt = server.ingest_fhir(&note("n1", "p1", "She takes formerdrug.")).await;
-    assert_eq!((count(&receipt, "unchanged"), count(&receipt, "stored")), (1, 0));
+    assert_eq!((count(&receipt, "stale"), count(&receipt, "stored")), (1, 0));
     assert_eq!(receipt["change"], Value::Null);
     assert!(server.found("formerdrug").await.is_empty());
     assert_eq!(server.found("latterdrug").await.len(), 1);
@@ -168,7 +168,7 @@ async fn an_older_version_with_fewer_attachments_takes_nothing_away() {
     let whole = notes("n1", "p1", &["The firstpart stays.", "The secondpart stays."]);
     server.ingest_fhir(&said_at(whole, "2024-03-02T08:00:00Z", "2")).await;
     let receipt = server.ingest_fhir(&notes("n1", "p1", &["The firstpart stays."])).await;
-    assert_eq!(count(&receipt, "unchanged"), 1);
+    assert_eq!(count(&receipt, "stale"), 1);
     assert_eq!(server.found("secondpart").await.len(), 1);
 }
 

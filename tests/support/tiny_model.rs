@@ -21,6 +21,26 @@ const INTERMEDIATE: usize = 64;
 const WORDS: &[&str] =
     &["the", "patient", "has", "pain", "chest", "fever", "no", "and", "takes", "aspirin", "daily", "mg"];
 
+/// As [`write_tiny_model`], with a head that makes a score of two texts.
+#[allow(dead_code)]
+pub fn write_tiny_cross_encoder(folder: &Path, seed: u64) -> String {
+    write_tiny_model(folder, seed);
+    let encoder = weights(vocabulary().len(), seed);
+    let mut tensors: HashMap<_, _> =
+        encoder.into_iter().map(|(name, tensor)| (format!("bert.{name}"), tensor)).collect();
+    let mut random = Random::seeded(seed ^ 0x5c0e);
+    for (name, shape) in [
+        ("bert.pooler.dense.weight", &[DIMENSION, DIMENSION][..]),
+        ("bert.pooler.dense.bias", &[DIMENSION]),
+        ("classifier.weight", &[1, DIMENSION]),
+        ("classifier.bias", &[1]),
+    ] {
+        tensors.insert(name.to_owned(), random.tensor(shape, 0.0));
+    }
+    candle_core::safetensors::save(&tensors, folder.join("model.safetensors")).unwrap();
+    manifest(folder).replace("dimension =", "task = \"rank\"\ndimension =")
+}
+
 /// Writes `config.json`, `tokenizer.json` and `model.safetensors`; returns the manifest as TOML.
 ///
 /// One seed, one model. The tokenizer file asks for truncation and padding to 8, as real ones do.
@@ -99,11 +119,10 @@ fn tokenizer(vocabulary: &[String]) -> Value {
 }
 
 fn weights(vocabulary: usize, seed: u64) -> HashMap<String, Tensor> {
-    let mut random = Random(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut random = Random::seeded(seed);
     let mut tensors = HashMap::new();
     let mut add = |name: String, shape: &[usize], around: f32| {
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| around + 0.4 * random.next()).collect();
-        tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap());
+        tensors.insert(name, random.tensor(shape, around));
     };
     let hidden = DIMENSION;
     for (table, rows) in [("word", vocabulary), ("position", 64), ("token_type", 2)] {
@@ -137,6 +156,15 @@ fn weights(vocabulary: usize, seed: u64) -> HashMap<String, Tensor> {
 struct Random(u64);
 
 impl Random {
+    fn seeded(seed: u64) -> Self {
+        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn tensor(&mut self, shape: &[usize], around: f32) -> Tensor {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| around + 0.4 * self.next()).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
     fn next(&mut self) -> f32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,18 +1,17 @@
-//! Turns texts into unit vectors: tokenizes, batches by length, computes, puts them back in order.
+//! Turns texts into unit vectors: tokenizes and computes.
 
 use std::path::Path;
 
+use kernels::{Level, to_unit_length};
 use rayon::prelude::*;
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::Tokenizer;
 
-use super::manifest::{Manifest, TOKENIZER};
+use super::manifest::{Manifest, Task};
 use super::network::Network;
-use super::weights::{DeviceChoice, InferenceError, read_verified};
-
-/// Tokens of one batch, padding included: few enough to stay in the processor's caches.
-const BATCH_TOKENS: usize = 1024;
-/// No sequence of a batch is shorter than this part of its longest.
-const SHORTEST_PART: f32 = 0.85;
+use super::packed::Sequence;
+use super::precision::{Precision, PrecisionChoice};
+use super::tokens::{load_tokenizer, truncating, unloadable};
+use super::weights::{DeviceChoice, InferenceError};
 
 /// What a text is to the model: some models were trained with a prefix for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +32,28 @@ pub struct Embedder {
     dimension: usize,
     max_tokens: usize,
     revision: String,
+    precision: Precision,
 }
 
 impl Embedder {
     /// Reads and verifies the model's files in `folder`, as [`obtain`](super::obtain) returns it.
+    ///
+    /// In the fastest precision that [`PrecisionChoice::Fastest`] allows.
     pub fn load(manifest: &Manifest, folder: &Path, device: DeviceChoice) -> Result<Self, InferenceError> {
+        Self::load_in(PrecisionChoice::Fastest, manifest, folder, device)
+    }
+
+    /// Reads and verifies the model's files in `folder`, to compute in the precision that is asked for.
+    pub fn load_in(
+        precision: PrecisionChoice,
+        manifest: &Manifest,
+        folder: &Path,
+        device: DeviceChoice,
+    ) -> Result<Self, InferenceError> {
+        if manifest.task != Task::Embed {
+            return Err(InferenceError::Unloadable("the manifest's task isn't embed".to_owned()));
+        }
+        let precision = precision.choose(manifest, device)?;
         let device = device.open()?;
         let counter = load_tokenizer(manifest, folder)?;
         let specials = counter.encode_fast("", true).map_err(unloadable)?.len();
@@ -45,18 +61,17 @@ impl Embedder {
         if manifest.max_tokens <= specials + prefix {
             return Err(InferenceError::Unloadable("max_tokens leaves no room for text".to_owned()));
         }
-        let mut tokenizer = counter.clone();
-        let truncation = TruncationParams { max_length: manifest.max_tokens, ..TruncationParams::default() };
-        tokenizer.with_truncation(Some(truncation)).map_err(unloadable)?;
+        let tokenizer = truncating(&counter, manifest)?;
         Ok(Self {
-            network: Network::load(manifest, folder, device)?,
+            network: Network::load(manifest, folder, &device, precision)?,
             tokenizer,
             counter,
             query_prefix: manifest.query_prefix.clone(),
             passage_prefix: manifest.passage_prefix.clone(),
             dimension: manifest.dimension,
             max_tokens: manifest.max_tokens - specials - prefix,
-            revision: manifest.fingerprint(),
+            revision: manifest.fingerprint(precision),
+            precision,
         })
     }
 
@@ -66,19 +81,10 @@ impl Embedder {
     /// until it is done.
     pub fn embed(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>, InferenceError> {
         let sequences = self.tokenize(texts, role)?;
-        let batches = batches(&sequences);
-        let compute = |batch: &Vec<usize>| {
-            let rows: Vec<&[u32]> = batch.iter().filter_map(|at| sequences.get(*at)).map(Vec::as_slice).collect();
-            self.network.forward(&rows)
-        };
-        let computed: Vec<Vec<Vec<f32>>> = if self.network.is_on_cpu() {
-            batches.par_iter().map(compute).collect::<Result<_, _>>()?
-        } else {
-            batches.iter().map(compute).collect::<Result<_, _>>()?
-        };
-        let mut placed: Vec<_> = batches.into_iter().flatten().zip(computed.into_iter().flatten()).collect();
-        placed.sort_unstable_by_key(|(at, _)| *at);
-        Ok(placed.into_iter().map(|(_, vector)| vector).collect())
+        let sequences: Vec<Sequence> = sequences.iter().map(|ids| Sequence::single(ids)).collect();
+        let mut vectors = self.network.forward(&sequences)?;
+        vectors.iter_mut().for_each(|vector| to_unit_length(Level::best(), vector));
+        Ok(vectors)
     }
 
     /// Tokens of the whole text, without the special ones; what can't be tokenized counts its bytes.
@@ -93,6 +99,10 @@ impl Embedder {
     /// Tokens of a passage that the model sees, as [`count_tokens`](Self::count_tokens) counts them.
     pub fn max_tokens(&self) -> usize {
         self.max_tokens
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Vectors are comparable only when made under one revision.
@@ -112,42 +122,6 @@ impl Embedder {
             };
         texts.par_iter().enumerate().map(tokenize).collect()
     }
-}
-
-/// The tokenizer with its file's own truncation and padding taken off, and `[SEP]` in a text read as text.
-fn load_tokenizer(manifest: &Manifest, folder: &Path) -> Result<Tokenizer, InferenceError> {
-    let mut tokenizer = Tokenizer::from_bytes(read_verified(manifest, folder, TOKENIZER)?).map_err(unloadable)?;
-    tokenizer.with_truncation(None).map_err(unloadable)?.with_padding(None);
-    tokenizer.set_encode_special_tokens(true);
-    Ok(tokenizer)
-}
-
-fn unloadable(error: tokenizers::Error) -> InferenceError {
-    InferenceError::Unloadable(format!("{TOKENIZER}: {error}"))
-}
-
-/// Positions of the sequences, longest first, in groups of near-equal length.
-fn batches(sequences: &[Vec<u32>]) -> Vec<Vec<usize>> {
-    let length = |at: usize| sequences.get(at).map_or(0, Vec::len);
-    let mut order: Vec<usize> = (0..sequences.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(length(*at)));
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut longest = 0;
-    for at in order {
-        match batches.last_mut() {
-            Some(batch)
-                if (batch.len() + 1) * longest <= BATCH_TOKENS
-                    && length(at) as f32 >= SHORTEST_PART * longest as f32 =>
-            {
-                batch.push(at);
-            }
-            _ => {
-                longest = length(at);
-                batches.push(vec![at]);
-            }
-        }
-    }
-    batches
 }
 
 #[cfg(test)]
@@ -256,21 +230,6 @@ mod tests {
         write_tiny_model(folder.path(), 8);
         let refused = Embedder::load(&manifest, folder.path(), DeviceChoice::Cpu).err();
         assert!(matches!(refused, Some(InferenceError::Mismatch { file }) if file == "model.safetensors"));
-    }
-
-    #[test]
-    fn batches_hold_every_text_once_and_near_equal_lengths() {
-        let sequences: Vec<Vec<u32>> = (0..200).map(|n: usize| vec![1; n * 37 % 256 + 2]).collect();
-        let batches = batches(&sequences);
-        let mut all: Vec<usize> = batches.concat();
-        all.sort_unstable();
-        assert_eq!(all, (0..200).collect::<Vec<_>>());
-        for batch in batches {
-            let lengths: Vec<usize> = batch.iter().map(|at| sequences[*at].len()).collect();
-            let longest = lengths.iter().max().unwrap();
-            assert!(longest * batch.len() <= BATCH_TOKENS);
-            assert!(*lengths.iter().min().unwrap() as f32 >= SHORTEST_PART * *longest as f32);
-        }
     }
 
     #[test]

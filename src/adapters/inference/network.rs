@@ -1,77 +1,111 @@
-//! The forward pass: token ids in, one unit vector per sequence out.
+//! The forward pass: token ids in, one vector per sequence out.
 
 use std::path::Path;
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert::{BertModel, Config};
+use candle_transformers::models::bert::Config;
+use kernels::{Level, mean_of_rows};
+use rayon::prelude::*;
 
+use super::grouping::{even_groups, similar_batches};
 use super::manifest::{Architecture, CONFIG, Manifest, Pooling, WEIGHTS};
+use super::packed::{PackedBert, Sequence};
+use super::padded::PaddedBert;
+use super::precision::Precision;
 use super::weights::{InferenceError, read_verified};
 
+/// A model on its device.
 pub(super) struct Network {
-    model: BertModel,
+    bert: Bert,
     pooling: Pooling,
-    padding: u32,
-    device: Device,
+}
+
+enum Bert {
+    Packed(PackedBert),
+    Padded(PaddedBert),
 }
 
 impl Network {
-    pub(super) fn load(manifest: &Manifest, folder: &Path, device: Device) -> Result<Self, InferenceError> {
-        let Architecture::Bert = manifest.architecture;
-        let config: Config = serde_json::from_slice(&read_verified(manifest, folder, CONFIG)?)
-            .map_err(|error| InferenceError::Unloadable(format!("{CONFIG}: {error}")))?;
-        if let Some(defect) = defect(&config, manifest) {
-            return Err(InferenceError::Unloadable(defect.to_owned()));
-        }
-        let tensors = candle_core::safetensors::load_buffer(&read_verified(manifest, folder, WEIGHTS)?, &device)?;
-        let model = BertModel::load(VarBuilder::from_tensors(tensors, DType::F32, &device), &config)
-            .map_err(|error| InferenceError::Unloadable(format!("{WEIGHTS}: {error}")))?;
-        let padding = u32::try_from(config.pad_token_id).unwrap_or(0);
-        Ok(Self { model, pooling: manifest.pooling, padding, device })
+    /// Accelerators compute in f32 only.
+    pub(super) fn load(
+        manifest: &Manifest,
+        folder: &Path,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self, InferenceError> {
+        let (config, weights) = read(manifest, folder, device)?;
+        Self::build(weights, &config, manifest.pooling, precision)
     }
 
-    pub(super) fn is_on_cpu(&self) -> bool {
-        self.device.is_cpu()
-    }
-
-    /// Sequences of near-equal length waste least: all are padded to the longest.
-    pub(super) fn forward(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, InferenceError> {
-        let longest = sequences.iter().map(|sequence| sequence.len()).max().unwrap_or(0);
-        if longest == 0 {
-            return Ok(vec![Vec::new(); sequences.len()]);
-        }
-        let shape = (sequences.len(), longest);
-        let padded = |sequence: &&[u32], value: &dyn Fn(u32) -> u32, filler: u32| {
-            let missing = longest - sequence.len();
-            let real: Vec<u32> = sequence.iter().map(|id| value(*id)).collect();
-            [real, vec![filler; missing]].concat()
+    pub(super) fn build(
+        weights: VarBuilder,
+        config: &Config,
+        pooling: Pooling,
+        precision: Precision,
+    ) -> Result<Self, InferenceError> {
+        let bert = if weights.device().is_cpu() {
+            PackedBert::load(&weights, config, Level::best(), precision).map(Bert::Packed)
+        } else {
+            PaddedBert::load(weights, config).map(Bert::Padded)
         };
-        let ids: Vec<u32> = sequences.iter().flat_map(|sequence| padded(sequence, &|id| id, self.padding)).collect();
-        let mask: Vec<u32> = sequences.iter().flat_map(|sequence| padded(sequence, &|_| 1, 0)).collect();
-        let ids = Tensor::from_vec(ids, shape, &self.device)?;
-        let mask = Tensor::from_vec(mask, shape, &self.device)?;
-        let states = self.model.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
-        Ok(unit_vectors(&self.pool(&states, &mask)?)?)
+        let bert = bert.map_err(|error| InferenceError::Unloadable(format!("{WEIGHTS}: {error}")))?;
+        Ok(Self { bert, pooling })
     }
 
-    /// Shapes: `states` (batch, tokens, hidden), `mask` (batch, tokens) -> (batch, hidden).
-    ///
-    /// The mean leaves padding out. Source: Reimers & Gurevych 2019, section 3.
-    fn pool(&self, states: &Tensor, mask: &Tensor) -> candle_core::Result<Tensor> {
+    /// One vector per sequence, in order. On the CPU it computes on rayon's threads.
+    pub(super) fn forward(&self, sequences: &[Sequence]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        match &self.bert {
+            Bert::Packed(model) => self.forward_packed(model, sequences),
+            Bert::Padded(model) => self.forward_padded(model, sequences),
+        }
+    }
+
+    fn forward_packed(&self, model: &PackedBert, sequences: &[Sequence]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let compute = |group: &[Sequence]| model.run(group, |states| self.pool(model, states));
+        let groups: Vec<Vec<Vec<f32>>> = even_groups(sequences, rayon::current_num_threads())
+            .into_par_iter()
+            .map(|group| compute(sequences.get(group).unwrap_or_default()))
+            .collect::<candle_core::Result<_>>()?;
+        Ok(groups.into_iter().flatten().collect())
+    }
+
+    /// `states` has a row for each token.
+    fn pool(&self, model: &PackedBert, states: &[f32]) -> Vec<f32> {
+        let mut vector = vec![0.0; model.hidden()];
         match self.pooling {
-            Pooling::Cls => states.narrow(1, 0, 1)?.squeeze(1),
-            Pooling::Mean => {
-                let mask = mask.to_dtype(DType::F32)?.unsqueeze(2)?;
-                states.broadcast_mul(&mask)?.sum(1)?.broadcast_div(&mask.sum(1)?)
+            Pooling::Cls => vector.iter_mut().zip(states).for_each(|(value, state)| *value = *state),
+            Pooling::Mean if states.is_empty() => {}
+            Pooling::Mean => mean_of_rows(model.level(), states, &mut vector),
+        }
+        vector
+    }
+
+    fn forward_padded(&self, model: &PaddedBert, sequences: &[Sequence]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let mut vectors = vec![Vec::new(); sequences.len()];
+        for batch in similar_batches(sequences) {
+            let of_batch: Vec<Sequence> = batch.iter().filter_map(|at| sequences.get(*at)).copied().collect();
+            for (at, vector) in batch.into_iter().zip(model.forward(&of_batch, self.pooling)?) {
+                vectors[at] = vector;
             }
         }
+        Ok(vectors)
     }
 }
 
-fn unit_vectors(vectors: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
-    let length = vectors.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?.maximum(f32::MIN_POSITIVE)?;
-    vectors.broadcast_div(&length)?.to_vec2()
+pub(super) fn read(
+    manifest: &Manifest,
+    folder: &Path,
+    device: &Device,
+) -> Result<(Config, VarBuilder<'static>), InferenceError> {
+    let Architecture::Bert = manifest.architecture;
+    let config: Config = serde_json::from_slice(&read_verified(manifest, folder, CONFIG)?)
+        .map_err(|error| InferenceError::Unloadable(format!("{CONFIG}: {error}")))?;
+    if let Some(defect) = defect(&config, manifest) {
+        return Err(InferenceError::Unloadable(defect.to_owned()));
+    }
+    let tensors = candle_core::safetensors::load_buffer(&read_verified(manifest, folder, WEIGHTS)?, device)?;
+    Ok((config, VarBuilder::from_tensors(tensors, DType::F32, device)))
 }
 
 fn defect(config: &Config, manifest: &Manifest) -> Option<&'static str> {
@@ -91,22 +125,44 @@ mod tests {
     use super::super::tiny_model::write_tiny_model;
     use super::*;
 
+    /// The model as on an accelerator, but on the CPU.
+    fn padded(manifest: &Manifest, folder: &Path) -> Network {
+        let (config, weights) = read(manifest, folder, &Device::Cpu).unwrap();
+        Network { bert: Bert::Padded(PaddedBert::load(weights, &config).unwrap()), pooling: manifest.pooling }
+    }
+
     #[test]
-    fn padding_changes_no_vector() {
+    fn the_packed_and_the_padded_model_give_the_same_vectors() {
         let folder = tempfile::tempdir().unwrap();
         let manifest = Manifest::parse(&write_tiny_model(folder.path(), 1)).unwrap();
+        let sequences: Vec<Vec<u32>> =
+            (1..30).map(|length| (0..length).map(|n| (n * 7 + length) % 80).collect()).collect();
         for pooling in [Pooling::Mean, Pooling::Cls] {
             let manifest = Manifest { pooling, ..manifest.clone() };
-            let network = Network::load(&manifest, folder.path(), Device::Cpu).unwrap();
-            let long: Vec<u32> = (2..42).collect();
-            let short = [2, 20, 30, 3];
-            let together = network.forward(&[&short, &long]).unwrap();
-            let alone = [network.forward(&[&short]).unwrap(), network.forward(&[&long]).unwrap()].concat();
-            for (one, other) in together.iter().flatten().zip(alone.iter().flatten()) {
-                assert!((one - other).abs() < 1e-5, "{one} {other}");
+            let packed = Network::load(&manifest, folder.path(), &Device::Cpu, Precision::F32).unwrap();
+            let padded = padded(&manifest, folder.path());
+            // Every third with a second segment, as a cross-encoder has.
+            let sequences: Vec<Sequence> = sequences
+                .iter()
+                .enumerate()
+                .map(|(n, ids)| Sequence { ids, second_segment: if n % 3 == 0 { ids.len() / 2 } else { ids.len() } })
+                .collect();
+            let vectors = packed.forward(&sequences).unwrap();
+            for (one, other) in vectors.iter().zip(padded.forward(&sequences).unwrap()) {
+                assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-5), "{one:?} {other:?}");
             }
-            assert!(together[0].iter().zip(&together[1]).any(|(one, other)| (one - other).abs() > 0.01));
+            assert!(vectors[0].iter().zip(&vectors[28]).any(|(one, other)| (one - other).abs() > 0.01));
         }
+    }
+
+    #[test]
+    fn a_token_the_model_does_not_know_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest::parse(&write_tiny_model(folder.path(), 1)).unwrap();
+        let network = Network::load(&manifest, folder.path(), &Device::Cpu, Precision::F32).unwrap();
+        assert!(network.forward(&[Sequence::single(&[2, 100_000, 3])]).is_err());
+        assert!(network.forward(&[Sequence::single(&[2; 65])]).is_err(), "more tokens than positions");
+        assert_eq!(network.forward(&[Sequence::single(&[2, 3])]).unwrap().len(), 1);
     }
 
     #[test]
@@ -114,7 +170,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let manifest = Manifest::parse(&write_tiny_model(folder.path(), 1)).unwrap();
         for other in [Manifest { dimension: 64, ..manifest.clone() }, Manifest { max_tokens: 65, ..manifest }] {
-            let refused = Network::load(&other, folder.path(), Device::Cpu).err();
+            let refused = Network::load(&other, folder.path(), &Device::Cpu, Precision::F32).err();
             assert!(matches!(refused, Some(InferenceError::Unloadable(_))));
         }
     }

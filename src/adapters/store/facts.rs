@@ -29,10 +29,12 @@ struct PatientFactRow {
 impl Store {
     /// Current facts of these kinds about a patient, newest first (those without a time last).
     ///
-    /// Only facts whose document is the latest version, current, and within the caller's reach.
+    /// Only facts whose document is the latest version, current, and within the caller's reach for `act`: an answer
+    /// to a question takes what may be searched.
     pub async fn facts(
         &self,
         access: &Access,
+        act: Act,
         patient: &PatientId,
         kinds: &[FactKind],
     ) -> Result<Vec<StoredFact>, StoreError> {
@@ -65,7 +67,7 @@ impl Store {
                 labels: &labels,
                 as_of: Timestamp::from_micros(as_of),
             };
-            if !access.reach().covers(Act::Read, &held) {
+            if !access.reach().covers(act, &held) {
                 continue;
             }
             let fact = Fact::try_from(row.fact)?;

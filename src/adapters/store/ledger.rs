@@ -142,21 +142,23 @@ impl<'a, 'k> Ledger<'a, 'k> {
     /// The documents of one record: the first stands for it, the others are its further parts.
     fn documents(&mut self, origin: Origin<'a>, documents: &'a [Document], names: &'a [Named], account: &mut Account) {
         let before = self.pending.changes.len();
+        let mut is_stale = false;
         if let Some((base, named)) = documents.first().zip(names.first()) {
             let disposition = self.document(origin, base, named, None);
             count(disposition, base, account);
+            is_stale = disposition == Disposition::Stale;
             // An older state of the record is older in all its parts, also in those that it has lost since.
-            if disposition != Disposition::Stale {
-                let is_stale = self.parts(origin, documents, names, account);
+            if !is_stale {
+                is_stale = self.parts(origin, documents, names, account);
                 if !is_stale {
                     self.withdraw_lost_parts(origin, base.times.source, names);
                 }
             }
         }
-        if self.pending.changes.len() > before {
-            account.stored += 1;
-        } else {
-            account.unchanged += 1;
+        match (self.pending.changes.len() > before, is_stale) {
+            (true, _) => account.stored += 1,
+            (false, true) => account.stale += 1,
+            (false, false) => account.unchanged += 1,
         }
     }
 
@@ -207,15 +209,18 @@ impl<'a, 'k> Ledger<'a, 'k> {
             }
         }
         let removals = self.pending.changes.len() - before;
+        let mut is_stale = false;
         for (document, named) in changes.documents.iter().zip(&record.documents) {
             let disposition = self.document(origin, document, named, None);
             count(disposition, document, account);
+            is_stale |= disposition == Disposition::Stale;
         }
         let brought = self.pending.changes.len() - before - removals;
         match (brought > 0 || has_merged, removals > 0) {
             (true, _) => account.stored += 1,
             (false, true) if changes.documents.is_empty() => account.removed += 1,
             (false, true) => account.stored += 1,
+            (false, false) if is_stale => account.stale += 1,
             (false, false) => account.unchanged += 1,
         }
     }

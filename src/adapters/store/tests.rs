@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{DeliverySlice, NormalizedDelivery, RecordOutcome, Store, StoreError};
-use crate::access::{Access, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
+use crate::access::{Access, Act, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use crate::domain::{
     Account, Changes, Delivery, Document, DocumentId, DocumentKey, DocumentStatus, Fact, FactKind, Feed, Format, Kind,
     Labels, Normalized, Outcome, PatientId, PatientMerge, QuarantineReason, ReceiptId, Removal, SourceDescription,
@@ -187,7 +187,7 @@ async fn a_removal_that_comes_first_keeps_what_is_older_out_and_lets_what_is_new
     let account = opened.take(vec![remove("Note/1", 5)]).await;
     assert_eq!(account.removed, 1);
     let account = opened.take(vec![put("Note/1", "a", 4, "late")]).await;
-    assert_eq!((account.unchanged, account.documents), (1, 0));
+    assert_eq!((account.stale, account.documents), (1, 0));
     assert!(opened.current().await.is_empty());
     let account = opened.take(vec![put("Note/1", "a", 6, "again")]).await;
     assert_eq!((account.stored, account.changed), (1, 1));
@@ -235,8 +235,8 @@ async fn a_merge_moves_documents_and_catches_those_that_come_later() {
     assert!(opened.store.document_version(&merged, &first).await.unwrap().is_none());
     assert!(opened.store.document(&survivor, &id).await.unwrap().is_some());
     assert!(opened.store.document_version(&survivor, &first).await.unwrap().is_some());
-    assert_eq!(opened.store.facts(&survivor, &patient("b"), &[FactKind::Condition]).await.unwrap().len(), 3);
-    assert!(opened.store.facts(&merged, &patient("a"), &[FactKind::Condition]).await.unwrap().is_empty());
+    assert_eq!(opened.store.facts(&survivor, Act::Read, &patient("b"), &[FactKind::Condition]).await.unwrap().len(), 3);
+    assert!(opened.store.facts(&merged, Act::Read, &patient("a"), &[FactKind::Condition]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -311,7 +311,7 @@ async fn a_rehearsal_counts_what_would_be_and_writes_nothing() {
     let account = rehearsal.add(&NormalizedDelivery { delivery: &delivery, records: read }).await.unwrap();
     let again = NormalizedDelivery { delivery: &delivery, records: records(outcomes()) };
     let second = rehearsal.add(&again).await.unwrap();
-    assert_eq!((second.documents, second.unchanged), (0, 5), "{second:?}");
+    assert_eq!((second.documents, second.unchanged, second.stale), (0, 4, 1), "{second:?}");
     drop(rehearsal);
     assert_eq!(opened.count("SELECT COUNT(*) FROM change").await, 2);
     assert_eq!(opened.count("SELECT COUNT(*) FROM delivery").await, 2);

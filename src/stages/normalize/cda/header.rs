@@ -57,16 +57,28 @@ pub(super) fn read(document: Element<'_>, references: &References<'_>, namespace
 }
 
 /// The set that all versions share, else the document's own id. An addendum is no version of what it adds to.
+///
+/// The type of document is part of it: senders number by visit too, and an operative note is no version of the
+/// discharge summary that was given the same set.
 fn key(document: Element<'_>) -> Option<String> {
     let set = document.child("setId").and_then(instance);
     let added_to = related(document, "APND").filter_map(|parent| parent.child("setId").and_then(instance));
     let shared = added_to.into_iter().any(|parent| Some(parent) == set);
     let set = if shared { None } else { set };
-    set.or_else(|| document.child("id").and_then(instance)).map(document_key)
+    let own = set.or_else(|| document.child("id").and_then(instance));
+    own.map(|instance| document_key(type_code(document).as_deref(), &instance))
 }
 
-fn document_key(instance: String) -> String {
-    format!("ClinicalDocument/{instance}")
+fn document_key(type_code: Option<&str>, instance: &str) -> String {
+    match type_code {
+        Some(code) => format!("ClinicalDocument/{code}/{instance}"),
+        None => format!("ClinicalDocument/{instance}"),
+    }
+}
+
+fn type_code(document: Element<'_>) -> Option<String> {
+    let code = document.child("code").and_then(|code| code.attribute("code"));
+    code.map(str::trim).filter(|code| !code.is_empty()).map(|code| tidy::bounded(code, 40))
 }
 
 /// `root^extension`; a root alone is the whole id. UUIDs are compared without regard to letter case.
@@ -88,11 +100,14 @@ fn related<'t>(document: Element<'t>, kind: &'static str) -> impl Iterator<Item 
     relations.filter_map(|relation| relation.child("parentDocument"))
 }
 
-/// A replaced document that isn't an earlier version of the same set is taken back.
+/// A replaced document that isn't an earlier version of the same set is taken back; it is taken to be of the same
+/// type where its own isn't told.
 fn replaced(document: Element<'_>, own: Option<&str>, at: Option<Timestamp>) -> Vec<Removal> {
     let keys = related(document, "RPLC").filter_map(|parent| {
         let set = parent.child("setId").and_then(instance);
-        set.or_else(|| parent.child("id").and_then(instance)).map(document_key)
+        let type_code = type_code(parent).or_else(|| type_code(document));
+        let instance = set.or_else(|| parent.child("id").and_then(instance))?;
+        Some(document_key(type_code.as_deref(), &instance))
     });
     let mut removals: Vec<Removal> = Vec::new();
     for source_key in keys {
@@ -161,6 +176,20 @@ mod tests {
                 .unwrap();
         assert_eq!(first.key.as_deref(), Some("ClinicalDocument/1.3^s"));
         assert_eq!((first.key, second.version.as_deref()), (second.key, Some("2")));
+    }
+
+    #[test]
+    fn documents_of_two_types_are_no_versions_of_each_other_whatever_their_set() {
+        let key = |code: &str| {
+            let read = header(&format!("<id root='1'/><code code='{code}'/><setId root='1.3' extension='visit'/>"));
+            read.unwrap().key.unwrap()
+        };
+        assert_eq!(key("11504-8"), "ClinicalDocument/11504-8/1.3^visit");
+        assert_ne!(key("11504-8"), key("18842-5"));
+        let replacement =
+            "<relatedDocument typeCode='RPLC'><parentDocument><id root='1'/></parentDocument></relatedDocument>";
+        let read = header(&format!("<id root='2'/><code code='11504-8'/>{replacement}")).unwrap();
+        assert_eq!(read.removals[0].source_key, "ClinicalDocument/11504-8/1");
     }
 
     #[test]

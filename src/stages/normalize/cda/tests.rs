@@ -201,7 +201,8 @@ fn facts_of(tally: &Tally) -> Vec<(&str, usize)> {
 fn every_example_ends_somewhere_and_no_word_of_a_narrative_is_lost() {
     let Some((tally, losses)) = whole_documents("ccda-hl7-examples", &["xml"]) else { return };
     assert_eq!(losses, Vec::<String>::new());
-    assert_eq!((tally.files, tally.records, tally.nothing, tally.removals), (447, 447, 0, 0));
+    // One says that it takes the place of a document of another type.
+    assert_eq!((tally.files, tally.records, tally.nothing, tally.removals), (447, 447, 0, 1));
     let attached = tally.quarantined.get("unreadable_attachment").copied().unwrap_or_default();
     assert_eq!(tally.documents + attached, 30, "a file within a document is read or says why not");
     assert_eq!((tally.quarantined["not_cda"], tally.quarantined["malformed_xml"]), (416, 1));
@@ -321,9 +322,8 @@ fn damaged_documents_never_panic() {
     let seconds = std::env::var("ANAMNESIS_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
     let strategy = (0..seeds.len(), proptest::collection::vec((any::<usize>(), any::<u8>(), 0_usize..400), 0..6));
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(300));
     loop {
-        runner
+        proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(300))
             .run(&strategy, |(seed, damages)| {
                 read_all(Format::Cda, damaged(seeds[seed].clone(), &damages), &mut Tally::default());
                 Ok(())

@@ -1,0 +1,198 @@
+//! A linear layer in `f32`: weights packed once into panels, bias and activation fused into the store.
+
+use crate::buffer::Buffer;
+use crate::functions::{gelu, gelu_tanh};
+use crate::lanes::Lanes;
+use crate::level::{Level, at_level};
+use crate::tile::{MOST_ROWS, even_tiles, panel_width, tile};
+
+/// Rows that are taken through all panels together: their inputs stay in the second-level cache.
+const BLOCK_ROWS: usize = 96;
+/// Columns of the widest panel.
+const MOST_COLUMNS: usize = 32;
+
+/// What becomes of a product once its bias is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    Store,
+    /// By the error function.
+    Gelu,
+    /// By the approximation with tanh.
+    GeluTanh,
+    Relu,
+    /// Added to what the output holds: a residual connection.
+    Add,
+}
+
+/// `output = finish(input * weight^T + bias)`.
+pub struct Linear {
+    level: Level,
+    inputs: usize,
+    outputs: usize,
+    /// Panel after panel, each (inputs, panel width); columns beyond the outputs are zero.
+    panels: Buffer,
+    bias: Buffer,
+}
+
+impl Linear {
+    /// Shapes: `weight` (outputs, inputs), `bias` (outputs).
+    ///
+    /// Panics when the lengths don't agree.
+    pub fn pack(level: Level, weight: &[f32], bias: &[f32], inputs: usize) -> Self {
+        let outputs = bias.len();
+        assert_eq!(weight.len(), outputs * inputs, "a weight for every input and output");
+        let width = level.panel_width();
+        let panel_count = outputs.div_ceil(width);
+        let mut panels = Buffer::zeroed(panel_count * width * inputs);
+        for output in 0..outputs {
+            let panel = (output / width) * width * inputs + output % width;
+            for (input, value) in weight[output * inputs..(output + 1) * inputs].iter().enumerate() {
+                panels[panel + input * width] = *value;
+            }
+        }
+        let mut padded_bias = Buffer::zeroed(panel_count * width);
+        padded_bias[..outputs].copy_from_slice(bias);
+        Self { level, inputs, outputs, panels, bias: padded_bias }
+    }
+
+    /// Shapes: `input` (rows, inputs), `output` (rows, outputs).
+    ///
+    /// Panics when the lengths don't agree.
+    pub fn forward(&self, input: &[f32], output: &mut [f32], finish: Finish) {
+        let rows = input.len().checked_div(self.inputs).unwrap_or(0);
+        assert_eq!(input.len(), rows * self.inputs, "whole rows of inputs");
+        assert_eq!(output.len(), rows * self.outputs, "a row of outputs for each row of inputs");
+        let layer = self;
+        at_level!(self.level, multiply(layer: &Linear, rows: usize, input: &[f32], output: &mut [f32], finish: Finish));
+    }
+}
+
+#[inline(always)]
+fn multiply<L: Lanes>(layer: &Linear, rows: usize, input: &[f32], output: &mut [f32], finish: Finish) {
+    let width = panel_width::<L>();
+    let mut product = [0.0_f32; MOST_ROWS * MOST_COLUMNS];
+    for block in (0..rows).step_by(BLOCK_ROWS) {
+        let block_rows = BLOCK_ROWS.min(rows - block);
+        for (panel, weights) in layer.panels.chunks_exact(width * layer.inputs).enumerate() {
+            let column = panel * width;
+            let columns = width.min(layer.outputs - column);
+            for (start, count) in even_tiles(block_rows, L::TILE_ROWS) {
+                let row = block + start;
+                // `forward` has checked that input and output have all these rows, `pack` that
+                // panels and bias have all these columns; a tile is at most MOST_ROWS by MOST_COLUMNS.
+                unsafe {
+                    let from = input.as_ptr().add(row * layer.inputs);
+                    let to = product.as_mut_ptr();
+                    tile::<L>(count, (from, layer.inputs), weights.as_ptr(), layer.inputs, (to, width));
+                    let bias = layer.bias.as_ptr().add(column);
+                    let to = output.as_mut_ptr().add(row * layer.outputs + column);
+                    finish_tile::<L>(finish, count, columns, (product.as_ptr(), width), bias, (to, layer.outputs));
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `product` has `rows` rows of two registers, `product_stride` apart, `bias` one; `to` takes `rows` rows of `columns`
+/// values, `stride` apart.
+#[inline(always)]
+pub(crate) unsafe fn finish_tile<L: Lanes>(
+    finish: Finish,
+    rows: usize,
+    columns: usize,
+    (product, product_stride): (*const f32, usize),
+    bias: *const f32,
+    (to, stride): (*mut f32, usize),
+) {
+    macro_rules! each_register {
+        (|$sum:ident, $before:ident| $value:expr) => {
+            for row in 0..rows {
+                for half in 0..2 {
+                    let offset = half * L::WIDTH;
+                    let count = L::WIDTH.min(columns.saturating_sub(offset));
+                    unsafe {
+                        let $sum = L::load(product.add(row * product_stride + offset)).add(L::load(bias.add(offset)));
+                        let at = to.add(row * stride + offset);
+                        if count == L::WIDTH {
+                            let $before = || L::load(at);
+                            $value.store(at);
+                        } else if count > 0 {
+                            let $before = || L::load_part(at, count);
+                            $value.store_part(at, count);
+                        }
+                    }
+                }
+            }
+        };
+    }
+    match finish {
+        Finish::Store => each_register!(|sum, _before| sum),
+        Finish::Gelu => each_register!(|sum, _before| gelu(sum)),
+        Finish::GeluTanh => each_register!(|sum, _before| gelu_tanh(sum)),
+        Finish::Relu => each_register!(|sum, _before| sum.max(L::splat(0.0))),
+        Finish::Add => each_register!(|sum, before| sum.add(before())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn random(count: usize, random: &mut fastrand::Rng) -> Vec<f32> {
+        (0..count).map(|_| random.f32() * 2.0 - 1.0).collect()
+    }
+
+    /// In double precision, one product after the other.
+    fn plain(weight: &[f32], bias: &[f32], inputs: usize, input: &[f32], before: &[f32], finish: Finish) -> Vec<f64> {
+        let mut results = Vec::new();
+        for row in input.chunks(inputs) {
+            for (output, bias) in bias.iter().enumerate() {
+                let weights = &weight[output * inputs..(output + 1) * inputs];
+                let sum: f64 = row.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                let sum = sum + f64::from(*bias);
+                results.push(match finish {
+                    Finish::Store => sum,
+                    Finish::Relu => sum.max(0.0),
+                    Finish::Add => sum + f64::from(before[results.len()]),
+                    Finish::Gelu | Finish::GeluTanh => {
+                        let inner = (2.0 / std::f64::consts::PI).sqrt() * (sum + 0.044_715 * sum.powi(3));
+                        0.5 * sum * (1.0 + inner.tanh())
+                    }
+                });
+            }
+        }
+        results
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn every_level_multiplies_as_the_plain_loop_does(
+            rows in 1_usize..120, inputs in 1_usize..70, outputs in 1_usize..100, seed: u64, kind in 0_usize..5,
+        ) {
+            let finish = [Finish::Store, Finish::Relu, Finish::Add, Finish::Gelu, Finish::GeluTanh][kind];
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let (weight, bias) = (random(outputs * inputs, &mut rng), random(outputs, &mut rng));
+            let (input, before) = (random(rows * inputs, &mut rng), random(rows * outputs, &mut rng));
+            let expected = plain(&weight, &bias, inputs, &input, &before, finish);
+            // The two forms of GELU differ by less than this.
+            let tolerance = if finish == Finish::Gelu { 1e-3 } else { 1e-4 };
+            for level in Level::available() {
+                let mut output = before.clone();
+                Linear::pack(level, &weight, &bias, inputs).forward(&input, &mut output, finish);
+                for (one, other) in output.iter().zip(&expected) {
+                    prop_assert!((f64::from(*one) - other).abs() < tolerance, "{:?} {} {}", level, one, other);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_rows_are_no_work() {
+        let layer = Linear::pack(Level::best(), &[1.0; 6], &[0.0; 2], 3);
+        layer.forward(&[], &mut [], Finish::Store);
+    }
+}

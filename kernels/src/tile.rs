@@ -1,0 +1,119 @@
+//! The innermost loop: a tile of a matrix product, held in registers along the whole depth.
+//!
+//! The right matrix lies in *panels*: the columns in groups as wide as a tile, and within a panel
+//! row after row, so that it is read from front to back.
+
+use crate::lanes::{Lanes, Portable};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes_x86::{Avx2, Avx512};
+use crate::level::{Kind, Level};
+
+/// The most rows a tile has at any level.
+pub(crate) const MOST_ROWS: usize = 12;
+
+/// Columns of a tile, and of a panel: two registers.
+#[inline(always)]
+pub(crate) const fn panel_width<L: Lanes>() -> usize {
+    2 * L::WIDTH
+}
+
+impl Level {
+    pub(crate) const fn panel_width(self) -> usize {
+        match self.0 {
+            Kind::Portable => panel_width::<Portable>(),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => panel_width::<Avx2>(),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => panel_width::<Avx512>(),
+        }
+    }
+}
+
+/// `rows` rows of a matrix times one panel: `to[row][column] = sum over depth of from[row][depth] * panel[depth][column]`.
+///
+/// # Safety
+/// At least 1 and at most `L::TILE_ROWS` rows. `from` has `rows` rows of `depth` values, `from_stride`
+/// apart; `panel` has `depth` rows of [`panel_width`]; `to` takes `rows` rows of [`panel_width`],
+/// `to_stride` apart.
+#[inline(always)]
+pub(crate) unsafe fn tile<L: Lanes>(
+    rows: usize,
+    (from, from_stride): (*const f32, usize),
+    panel: *const f32,
+    depth: usize,
+    (to, to_stride): (*mut f32, usize),
+) {
+    macro_rules! by_rows {
+        ($($count:literal)*) => {
+            match rows {
+                // Left out where the level's tiles are smaller, so that it isn't compiled.
+                $($count if $count <= L::TILE_ROWS => unsafe {
+                    tile_of::<L, $count>((from, from_stride), panel, depth, (to, to_stride))
+                },)*
+                _ => unreachable!("a tile of {rows} rows"),
+            }
+        };
+    }
+    by_rows!(1 2 3 4 5 6 7 8 9 10 11 12)
+}
+
+#[inline(always)]
+unsafe fn tile_of<L: Lanes, const ROWS: usize>(
+    (from, from_stride): (*const f32, usize),
+    panel: *const f32,
+    depth: usize,
+    (to, to_stride): (*mut f32, usize),
+) {
+    let mut sums = [[L::splat(0.0); 2]; ROWS];
+    for step in 0..depth {
+        let right = unsafe {
+            let at = panel.add(step * 2 * L::WIDTH);
+            [L::load(at), L::load(at.add(L::WIDTH))]
+        };
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let left = L::splat(unsafe { *from.add(row * from_stride + step) });
+            sums[0] = left.mul_add(right[0], sums[0]);
+            sums[1] = left.mul_add(right[1], sums[1]);
+        }
+    }
+    for (row, sums) in sums.into_iter().enumerate() {
+        unsafe {
+            let at = to.add(row * to_stride);
+            sums[0].store(at);
+            sums[1].store(at.add(L::WIDTH));
+        }
+    }
+}
+
+/// Splits `rows` into tiles that differ by one row at most: a small last one would waste the processor.
+#[inline(always)]
+pub(crate) fn even_tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let tiles = rows.div_ceil(most).max(1);
+    let (short, longer) = (rows / tiles, rows % tiles);
+    (0..tiles)
+        .map(move |tile| {
+            let start = tile * short + tile.min(longer);
+            (start, short + usize::from(tile < longer))
+        })
+        .filter(|(_, rows)| *rows > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_every_row_once_and_are_even() {
+        for rows in 0..100 {
+            let tiles: Vec<_> = even_tiles(rows, MOST_ROWS).collect();
+            let mut next = 0;
+            for (start, count) in &tiles {
+                assert_eq!(*start, next);
+                next += count;
+            }
+            assert_eq!(next, rows);
+            let sizes = tiles.iter().map(|(_, count)| *count);
+            assert!(sizes.clone().max().unwrap_or(0) <= sizes.min().unwrap_or(0) + 1);
+        }
+    }
+}
