@@ -43,7 +43,7 @@ fn main() -> Outcome<()> {
 async fn measure(work: &Path) -> Outcome<Value> {
     let bytes = std::env::var("ANAMNESIS_BENCH_MEMORY_MIB").ok().map_or(Ok(2048), |text| text.parse::<u64>())? * MIB;
     configure(work)?;
-    let mut server = Server::start(work)?;
+    let server = Server::start(work)?;
     let idle = server.resident_kib("VmRSS")?;
     println!("ready and idle: {} MiB resident", idle / 1024);
     let part = work.join("drop/hospital.ndjson.part");
@@ -140,8 +140,10 @@ async fn send_notes(work: &Path, url: &str) -> Outcome<usize> {
                 match request.body(body.clone()).send().await {
                     Ok(reply) if reply.status() == 202 => return Ok(refused),
                     Ok(reply) if reply.status() == 429 => refused += 1,
+                    // Not even connected: the system's own queue was full.
+                    Err(error) if error.is_connect() => refused += 1,
                     Ok(reply) => return Err(reply.status().to_string()),
-                    Err(error) => return Err(error.to_string()),
+                    Err(error) => return Err(format!("{error:?}")),
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }

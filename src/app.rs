@@ -1,5 +1,7 @@
 //! Wires configuration, adapters and flows together, once, at start.
 
+mod writer;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use crate::access::{
     DevelopmentKey, IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource, Verifier,
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
-use crate::adapters::inference::Embedder;
+use crate::adapters::inference::{Embedder, Generator};
 use crate::adapters::jwks::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
 use crate::config::{Config, IssuerConfig, SourceConfig};
@@ -65,6 +67,16 @@ pub struct App {
 
 impl App {
     pub async fn start(config: Config, embedder: Embedder) -> Result<Self, StartError> {
+        Self::start_with(config, embedder, None).await
+    }
+
+    /// With the language model that was loaded, where the configuration asks for a local one.
+    pub async fn start_with(
+        config: Config,
+        embedder: Embedder,
+        local: Option<Arc<dyn Generator>>,
+    ) -> Result<Self, StartError> {
+        let writer = writer::writer(&config, local)?;
         let store = Store::open(&config.store_path()).await?;
         declare_sources(&store, &config).await?;
         let newest_change = store.newest_change().await?;
@@ -81,7 +93,8 @@ impl App {
             metrics.clone(),
             config.index.batch,
         ));
-        let answer = AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config));
+        let answer =
+            AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config)).with_writer(writer);
         let ingest = IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config));
         Ok(Self {
             verifier,
@@ -128,6 +141,7 @@ fn answer_settings(config: &Config) -> ground::Settings {
     ground::Settings {
         min_evidence: config.answer.min_evidence,
         max_sentences: config.answer.max_sentences,
+        withhold_stale: config.answer.withhold_stale,
         ..ground::Settings::default()
     }
 }

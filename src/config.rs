@@ -1,9 +1,13 @@
 //! Configuration: one TOML file and `ANAMNESIS_*` variables. The only reader of the environment.
 
+mod generator;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use generator::GeneratorConfig;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -58,6 +62,7 @@ pub struct Config {
     pub secrets_dir: Option<PathBuf>,
     pub index: IndexConfig,
     pub answer: AnswerConfig,
+    pub generator: GeneratorConfig,
     #[serde(rename = "issuer")]
     pub issuers: Vec<IssuerConfig>,
     #[serde(rename = "source")]
@@ -67,7 +72,8 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexConfig {
-    /// Scopes of up to this many chunks are scanned exactly; default 50,000.
+    /// How many chunks can be compared in the time of one walk through the graph; default 25,000. Scopes of up to so
+    /// many are always compared chunk by chunk.
     pub exact_up_to: usize,
     /// The graph is built once more chunks than this are held; default 50,000.
     pub graph_from: usize,
@@ -83,6 +89,8 @@ pub struct AnswerConfig {
     pub min_evidence: f32,
     /// Sentences in an answer, at most; default 3.
     pub max_sentences: usize,
+    /// Withhold what comes from a feed that has been silent beyond its `error_after_s`; default no: it is said, aged.
+    pub withhold_stale: bool,
 }
 
 /// Whose tokens are taken. No issuer and no development key: every token is refused.
@@ -188,6 +196,7 @@ impl Default for Config {
             secrets_dir: None,
             index: IndexConfig::default(),
             answer: AnswerConfig::default(),
+            generator: GeneratorConfig::default(),
             issuers: Vec::new(),
             sources: Vec::new(),
         }
@@ -196,13 +205,13 @@ impl Default for Config {
 
 impl Default for IndexConfig {
     fn default() -> Self {
-        Self { exact_up_to: 50_000, graph_from: 50_000, batch: 512 }
+        Self { exact_up_to: 25_000, graph_from: 50_000, batch: 512 }
     }
 }
 
 impl Default for AnswerConfig {
     fn default() -> Self {
-        Self { min_evidence: 0.45, max_sentences: 3 }
+        Self { min_evidence: 0.45, max_sentences: 3, withhold_stale: false }
     }
 }
 
@@ -239,6 +248,7 @@ impl Config {
         resolve(&mut self.data_dir);
         resolve(&mut self.model_dir);
         self.model_manifest.iter_mut().for_each(resolve);
+        self.generator.manifest.iter_mut().for_each(resolve);
         self.file_roots.iter_mut().for_each(resolve);
         self.development_key_file.iter_mut().for_each(resolve);
         self.secrets_dir.iter_mut().for_each(resolve);

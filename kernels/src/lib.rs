@@ -6,17 +6,23 @@
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod attention_half;
+pub mod bits;
 mod buffer;
 mod bytes;
+pub mod codes;
+pub mod distance;
 mod functions;
+pub mod graph;
 mod lanes;
 #[cfg(target_arch = "x86_64")]
 mod lanes_x86;
 mod level;
 mod linear;
+pub mod nearest;
 mod normalize;
 mod processor;
 mod tile;
+pub mod views;
 
 pub use attention::{attention, query_scale};
 pub use buffer::Buffer;

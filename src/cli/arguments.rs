@@ -30,6 +30,8 @@ pub enum Command {
     Reindex(ReindexOptions),
     /// Measure retrieval on a judged set in BEIR layout
     Eval(EvalOptions),
+    /// Measure answers on questions with known answers
+    EvalAnswers(EvalAnswersOptions),
     /// Model weights
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -118,6 +120,28 @@ pub struct EvalOptions {
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,
+    /// Keep store and index here, so that a second run needs no embedding; default: a temporary folder
+    #[arg(long)]
+    pub work: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct EvalAnswersOptions {
+    /// The fictional hospital's files
+    #[arg(long, default_value = "demo/hospital")]
+    pub hospital: PathBuf,
+    /// Besides: a folder of FHIR Bundles, one patient each
+    #[arg(long)]
+    pub patients: Option<PathBuf>,
+    /// Instead: a judged set in BEIR layout, for its evidence sentences (evidence.jsonl) or its right documents
+    #[arg(long)]
+    pub evidence: Option<PathBuf>,
+    /// Questions of the judged set, at most
+    #[arg(long, default_value_t = usize::MAX)]
+    pub limit: usize,
+    /// Print each answer that is wrong
+    #[arg(long)]
+    pub wrong: bool,
     /// Keep store and index here, so that a second run needs no embedding; default: a temporary folder
     #[arg(long)]
     pub work: Option<PathBuf>,

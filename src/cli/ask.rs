@@ -35,8 +35,13 @@ pub async fn answer(url: &str, token: &str, question: &str, patient: Option<&str
 
 /// An answer with its citations, for a terminal.
 pub fn print_answer(response: &Value) {
-    if text(response, "status") != "answered" {
-        println!("  (no answer: {})", text(response, "reason"));
+    match text(response, "status") {
+        "answered" => {}
+        "partial" => println!("  (not all of it: {})", text(response, "reason")),
+        _ => println!("  (no answer: {})", text(response, "reason")),
+    }
+    if let Some(verdict) = response["finding"]["verdict"].as_str() {
+        println!("  {verdict}");
     }
     for sentence in list(response, "sentences") {
         let numbers: Vec<String> = list(sentence, "citations").iter().map(|number| format!("[{number}]")).collect();

@@ -48,7 +48,8 @@ pub async fn run(surroundings: Config, options: DemoOptions) -> Done {
     let key = development_key(config.development_key_file.as_deref())?;
     let tenant = TenantId::new(&*config.tenant);
     let embedder = models::load(&config).await?;
-    let app = Data::new(App::start(config, embedder).await?);
+    let generator = models::load_generator(&config).await?;
+    let app = Data::new(App::start_with(config, embedder, generator).await?);
     fill(&app, &tenant, &options).await?;
     let serving = http::serve(app.clone(), Upkeep::begin())?;
     let url = format!("http://{}", serving.address);

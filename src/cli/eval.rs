@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::stages::judge::{FigureMeans, Judgements};
 
-const SOURCE: &str = "corpus";
+pub(super) const SOURCE: &str = "corpus";
 const TENANT: &str = "evaluation";
 /// Documents landed in one delivery.
 const DELIVERY: usize = 500;
@@ -32,10 +32,10 @@ const MODES: [(&str, Mode, Fusion); 4] = [
 ];
 
 #[derive(Deserialize)]
-struct JudgedQuery {
+pub(super) struct JudgedQuery {
     #[serde(rename = "_id")]
-    id: String,
-    text: String,
+    pub id: String,
+    pub text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,10 +106,25 @@ pub async fn evaluate(mut config: Config, options: &EvalOptions) -> Result<EvalR
 }
 
 /// A caller like any other: a token, verified.
-async fn access() -> Result<Access, Failure> {
+pub(super) async fn access() -> Result<Access, Failure> {
     let key = DevelopmentKey::random();
     let token = key.mint(&TokenGrant::new("evaluation", TenantId::new(TENANT), "system/*.rs"));
     Ok(Verifier::development(key).verify(&token).await?)
+}
+
+/// The corpus landed, read and indexed.
+pub(super) async fn take_in(app: &App, dir: &Path) -> Done {
+    fill(app, dir).await?;
+    ingest::index_all(app, &Upkeep::begin()).await
+}
+
+/// Of each query of the usual judgements, the documents that are relevant.
+pub(super) fn relevant(dir: &Path) -> Result<BTreeMap<String, HashSet<String>>, Failure> {
+    let usual = [dir.join("qrels.tsv"), dir.join("qrels/test.tsv")];
+    let path = usual.into_iter().find(|path| path.exists()).ok_or_else(|| Failure::new("no judgements are there"))?;
+    let judged = read_judgements(&path)?.into_iter();
+    let above = |grades: Judgements| grades.into_iter().filter(|(_, grade)| *grade > 0).map(|(key, _)| key).collect();
+    Ok(judged.map(|(query, grades)| (query, above(grades))).collect())
 }
 
 /// Lands and reads the corpus; returns how many documents it has.
@@ -239,7 +254,7 @@ fn read_judgements(path: &Path) -> Result<BTreeMap<String, Judgements>, Failure>
     Ok(judgements)
 }
 
-fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
+pub(super) fn read_lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, Failure> {
     let text = fs::read_to_string(path)?;
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| Ok(serde_json::from_str(line)?)).collect()
 }

@@ -5,6 +5,7 @@ mod arguments;
 mod ask;
 mod demo;
 mod eval;
+mod eval_answers;
 mod files;
 mod ingest;
 mod models;
@@ -80,6 +81,7 @@ async fn dispatch(command: Command, config: Config) -> Done {
         Command::Ask(options) => ask::ask(options).await,
         Command::Reindex(options) => reindex::run(config, options).await,
         Command::Eval(options) => eval::run(config, options).await,
+        Command::EvalAnswers(options) => eval_answers::run(config, options).await,
         Command::Models(command) => models::run(config, command).await,
         Command::Sources(command) => sources::run(config, command).await,
         Command::Token(options) => token::run(config, options),

@@ -1,6 +1,10 @@
 //! `anamnesis models`: which model is configured, and getting its weights.
 
-use crate::adapters::inference::{DeviceChoice, Embedder, Manifest, Places, is_complete, obtain};
+use std::sync::Arc;
+
+use crate::adapters::inference::{
+    DeviceChoice, Embedder, Generator, GeneratorManifest, LocalGenerator, Manifest, Places, is_complete, obtain,
+};
 use crate::config::Config;
 
 use super::arguments::ModelsCommand;
@@ -44,6 +48,20 @@ pub async fn load(config: &Config) -> Result<Embedder, Failure> {
     let precision = config.precision.parse()?;
     let loading = tokio::task::spawn_blocking(move || Embedder::load_in(precision, &manifest, &folder, device));
     Ok(loading.await??)
+}
+
+/// The language model that the configuration wants to compute here, loaded; `None` when it wants none.
+pub async fn load_generator(config: &Config) -> Result<Option<Arc<dyn Generator>>, Failure> {
+    let settings = &config.generator;
+    if settings.kind != "local" {
+        return Ok(None);
+    }
+    let path = settings.manifest.as_ref().ok_or_else(|| Failure::new("generator: set manifest"))?;
+    let manifest = GeneratorManifest::parse(&std::fs::read_to_string(path)?)?;
+    let folder = pull(config, &manifest.as_files()).await?;
+    let (device, max_tokens) = (device(&config.device)?, settings.max_tokens as usize);
+    let loading = tokio::task::spawn_blocking(move || LocalGenerator::load(&manifest, &folder, device, max_tokens));
+    Ok(Some(Arc::new(loading.await??)))
 }
 
 fn device(name: &str) -> Result<DeviceChoice, Failure> {

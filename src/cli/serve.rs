@@ -12,7 +12,8 @@ use crate::jobs::Background;
 
 pub async fn run(config: Config) -> Done {
     let embedder = models::load(&config).await?;
-    let app = Data::new(App::start(config, embedder).await?);
+    let generator = models::load_generator(&config).await?;
+    let app = Data::new(App::start_with(config, embedder, generator).await?);
     let serving = http::serve(app.clone(), Upkeep::begin())?;
     tracing::info!(address = %serving.address, operations = %serving.operations_address, "serving");
     if !http::pages_are_present() {

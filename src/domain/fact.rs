@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DocumentKey, PatientId, SourceId, Span, Timestamp};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactKind {
     Demographic,

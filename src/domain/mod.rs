@@ -12,12 +12,16 @@ mod freshness;
 mod ids;
 mod job;
 pub mod mapping;
+mod prompt;
 mod query;
 mod record;
 mod source;
 mod time;
 
-pub use answer::{Abstention, Answer, AnswerStatus, Citation, Sentence};
+pub use answer::{
+    Abstention, Answer, AnswerFinding, AnswerStatus, Ask, Check, Citation, Conflict, Point, Route, Sentence, Series,
+    Verdict, page_of,
+};
 pub use chunk::{Chunk, Section, Span};
 pub use context::{ContextLine, PatientContext};
 pub use document::{
@@ -34,6 +38,7 @@ pub use freshness::{FeedFreshness, Freshness, FreshnessStatus, IndexFreshness};
 pub use ids::{DocumentId, JobId, PatientId, QuarantineId, ReceiptId, SourceId, TenantId};
 pub use job::{Job, JobState, ReindexTarget};
 pub use mapping::{Mapping, UnusableMapping};
+pub use prompt::{Leaving, Prompt};
 pub use query::{Explanation, Filters, Fusion, Hit, Mode, Passage, Query, QueryError, SideRank};
 pub use record::{
     Account, Changes, Delivery, Finding, Normalized, Outcome, PatientMerge, QuarantineReason, RawRecord, RecordAction,

@@ -29,7 +29,7 @@ impl ContextFlow {
 
     /// `None` when nothing of this patient is within reach: absent and forbidden look the same.
     pub async fn run(&self, access: &Access, patient: &PatientId) -> Result<Option<PatientContextView>, StoreError> {
-        let facts = self.store.facts(access, patient, &FactKind::ALL).await?;
+        let facts = self.store.facts(access, Act::Read, patient, &FactKind::ALL).await?;
         if facts.is_empty() {
             return Ok(None);
         }

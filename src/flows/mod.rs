@@ -21,7 +21,7 @@ mod retrieve;
 mod take_file;
 
 pub use admission::{Admission, Busy, IngestLimits};
-pub use answer::{AnswerError, AnswerFlow, PASSAGES, cited};
+pub use answer::{AnswerError, AnswerFlow, Begun, PASSAGES, Writer, Writing, cited};
 pub use context::{ContextFlow, PatientContextView};
 pub use count::{CountError, CountFlow};
 pub use embed::{EmbedError, EmbeddingPool};

@@ -2,22 +2,25 @@
 
 use std::time::Instant;
 
-use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::web::{Bytes, Data, Json};
+use actix_web::http::header::ACCEPT;
+use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse, post};
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::answer_events::{events, written_events};
+use super::answer_shapes::{
+    AnswerFindingBody, CitationBody, Citations, ConflictBody, check_word, reason_word, route_word, status_word,
+};
 use super::filters::{FilterRequest, mode};
 use super::problem::Problem;
 use super::request::RequestId;
-use super::shapes::{Aged, Freshness, Span};
+use super::shapes::Freshness;
 use crate::access::Access;
 use crate::adapters::store::AuditRow;
 use crate::app::App;
-use crate::domain::{Abstention, Answer, AnswerStatus, Citation, DocumentKey, Query, Timestamp};
-use crate::flows::{PASSAGES, cited};
+use crate::domain::{Answer, DocumentKey, Query};
+use crate::flows::{Begun, PASSAGES, cited};
 use crate::telemetry::{OutcomeLabel, seconds};
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -31,65 +34,48 @@ pub struct AnswerRequest {
     mode: Option<String>,
     #[serde(default)]
     filters: FilterRequest,
+    /// `false`: quotes only, although a language model is configured.
+    generate: Option<bool>,
+    /// A name of the caller's own choosing, up to 64 characters. Questions of one conversation about one patient may lean
+    /// on the one before; after 30 minutes of silence it is forgotten.
+    conversation: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AnswerResponse {
-    /// `answered` or `abstained`.
+    /// `answered`, `partial` or `abstained`.
     status: &'static str,
-    /// Why there is no answer: `no_evidence` or `weak_evidence`.
+    /// Why there is no answer or not all of it: `no_evidence`, `weak_evidence`, `not_mentioned`, `stale_sources` or
+    /// `unsupported`.
     reason: Option<&'static str>,
+    /// The question as it was understood, where it leaned on the one before.
+    understood_as: Option<String>,
+    /// Where it comes from: `facts`, `text`, `text_after_facts` or `generated`.
+    route: &'static str,
     sentences: Vec<SentenceBody>,
     citations: Vec<CitationBody>,
+    /// What facts say, for a program: yes or no, a count, series to plot. Only of the route `facts`.
+    finding: Option<AnswerFindingBody>,
+    conflicts: Vec<ConflictBody>,
     freshness: Freshness,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 struct SentenceBody {
-    /// The record's own words; white space within is folded.
+    /// The record's own words, white space within folded, unless `check` says otherwise.
     text: String,
     /// How well the evidence fits the question, 0 to 1.
     support: f32,
+    /// What it passed: `verbatim` (the words of each citation), `counted` (states how many citations it has),
+    /// `supported` (a model's words, which stand together in each citation) or `not_needed` (it asserts nothing).
+    check: &'static str,
     /// Numbers of the citations that hold it.
     citations: Vec<usize>,
 }
 
-#[derive(Clone, Debug, Serialize, ToSchema)]
-struct CitationBody {
-    /// From 1, in the order of first use.
-    number: usize,
-    document: String,
-    version: u32,
-    title: String,
-    kind: &'static str,
-    section: Option<String>,
-    source: String,
-    span: Span,
-    /// Equal to the bytes of that document version at `span`.
-    quote: String,
-    #[serde(flatten)]
-    aged: Aged,
-}
-
-/// A `sentence` event of the stream.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SentenceEvent {
-    text: String,
-    support: f32,
-    citations: Vec<CitationBody>,
-}
-
-/// The `done` event that ends the stream.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DoneEvent {
-    status: &'static str,
-    reason: Option<&'static str>,
-    freshness: Freshness,
-}
-
 /// Answer
 ///
-/// Verbatim sentences with citations, or an abstention with its reason. With `Accept: text/event-stream`
+/// Sentences with citations, from typed facts or from documents, or an abstention with its reason. With `Accept: text/event-stream`
 /// the same as events: `sentence`, any number of them, then `done`.
 #[utoipa::path(
     tag = "read",
@@ -113,28 +99,65 @@ pub async fn answer_question(
     let asked = body.into_inner();
     let filters = asked.filters.parse(asked.patient)?;
     let question = Query::new(&asked.question, mode(asked.mode.as_deref())?, filters, PASSAGES)?;
-    let answer = app.answer.run(&access, &question).await?;
-    let freshness = app.freshness.run(&access).await?;
-    let mut documents: Vec<DocumentKey> = cited(&answer);
-    documents.sort();
-    documents.dedup();
-    let row = AuditRow {
-        action: "answer",
-        patient: question.filters.patient.as_ref(),
-        documents: &documents,
-        outcome: if documents.is_empty() { "empty" } else { "success" },
-        request_id: request_id.as_str(),
+    let question = match asked.conversation.as_deref() {
+        None => question,
+        Some(id) if (1..=64).contains(&id.chars().count()) => app.answer.in_conversation(&access, id, &question),
+        Some(_) => return Err(Problem::bad_request("conversation_name")),
     };
-    app.store.audit(&access, &row).await?;
-    let outcome = OutcomeLabel { outcome: status_word(answer.status).to_owned() };
-    app.metrics.answer_latency.get_or_create(&outcome).observe(seconds(started.elapsed()));
-    let used: Vec<_> =
-        answer.sentences.iter().flat_map(|sentence| &sentence.citations).map(|citation| &citation.source).collect();
+    let understood_as = (question.text != asked.question.trim()).then(|| question.text.clone());
+    let may_write = asked.generate != Some(false);
+    let begun = app.answer.begin(&access, &question, may_write).await?;
+    let freshness = app.freshness.run(&access).await?;
+    let audit = Audit { app: &app, access: &access, request_id: &request_id, question: &question };
+    let answer = match begun {
+        Begun::Whole(answer) => answer,
+        Begun::Writing(writing) if wants_events(&request) => {
+            // All that may be quoted is on record before the first sentence leaves.
+            audit.write(writing.documents()).await?;
+            app.metrics.answer_latency.get_or_create(&outcome("answered")).observe(seconds(started.elapsed()));
+            return Ok(written_events(*writing, freshness));
+        }
+        Begun::Writing(mut writing) => {
+            while writing.next().await.is_some() {}
+            writing.finish()
+        }
+    };
+    audit.write(cited(&answer)).await?;
+    let latency = app.metrics.answer_latency.get_or_create(&outcome(status_word(answer.status)));
+    latency.observe(seconds(started.elapsed()));
+    let used: Vec<_> = answer.citations().map(|citation| &citation.source).collect();
     let freshness = Freshness::of_sources(&freshness, &used);
     if wants_events(&request) {
         return Ok(events(&answer, freshness));
     }
-    Ok(HttpResponse::Ok().json(AnswerResponse::new(&answer, freshness)))
+    Ok(HttpResponse::Ok().json(AnswerResponse::new(&answer, understood_as, freshness)))
+}
+
+/// What the audit row of an answer is made of, before it is known which documents it quotes.
+struct Audit<'a> {
+    app: &'a App,
+    access: &'a Access,
+    request_id: &'a RequestId,
+    question: &'a Query,
+}
+
+impl Audit<'_> {
+    async fn write(&self, mut documents: Vec<DocumentKey>) -> Result<(), Problem> {
+        documents.sort();
+        documents.dedup();
+        let row = AuditRow {
+            action: "answer",
+            patient: self.question.filters.patient.as_ref(),
+            documents: &documents,
+            outcome: if documents.is_empty() { "empty" } else { "success" },
+            request_id: self.request_id.as_str(),
+        };
+        Ok(self.app.store.audit(self.access, &row).await?)
+    }
+}
+
+fn outcome(word: &str) -> OutcomeLabel {
+    OutcomeLabel { outcome: word.to_owned() }
 }
 
 fn wants_events(request: &HttpRequest) -> bool {
@@ -142,84 +165,8 @@ fn wants_events(request: &HttpRequest) -> bool {
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
-fn events(answer: &Answer, freshness: Freshness) -> HttpResponse {
-    let mut citations = Citations::default();
-    let mut lines: Vec<Result<Bytes, std::convert::Infallible>> = Vec::new();
-    for sentence in &answer.sentences {
-        let cited = sentence.citations.iter().map(|citation| citations.number(citation)).collect();
-        let event = SentenceEvent { text: sentence.text.clone(), support: sentence.support, citations: cited };
-        lines.push(Ok(event_bytes("sentence", &event)));
-    }
-    let done = DoneEvent { status: status_word(answer.status), reason: answer.reason.map(reason_word), freshness };
-    lines.push(Ok(event_bytes("done", &done)));
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .streaming(stream::iter(lines))
-}
-
-/// JSON holds no raw line break, so one `data:` line is always enough.
-fn event_bytes(name: &str, data: &impl Serialize) -> Bytes {
-    let data = serde_json::to_string(data).expect("plain values always serialize");
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
-}
-
-fn status_word(status: AnswerStatus) -> &'static str {
-    match status {
-        AnswerStatus::Answered => "answered",
-        AnswerStatus::Abstained => "abstained",
-    }
-}
-
-fn reason_word(reason: Abstention) -> &'static str {
-    match reason {
-        Abstention::NoEvidence => "no_evidence",
-        Abstention::WeakEvidence => "weak_evidence",
-    }
-}
-
-/// Numbers citations from 1 in the order of first use; the same place keeps its number.
-#[derive(Default)]
-struct Citations {
-    bodies: Vec<CitationBody>,
-}
-
-impl Citations {
-    fn number(&mut self, citation: &Citation) -> CitationBody {
-        let is_same = |body: &&CitationBody| {
-            body.document == citation.key.id.as_str()
-                && body.version == citation.key.version
-                && body.span.start == citation.span.start
-                && body.span.end == citation.span.end
-        };
-        if let Some(known) = self.bodies.iter().find(is_same) {
-            return known.clone();
-        }
-        let body = CitationBody::new(self.bodies.len() + 1, citation);
-        self.bodies.push(body.clone());
-        body
-    }
-}
-
-impl CitationBody {
-    fn new(number: usize, citation: &Citation) -> Self {
-        Self {
-            number,
-            document: citation.key.id.to_string(),
-            version: citation.key.version,
-            title: citation.title.clone(),
-            kind: citation.kind.as_str(),
-            section: citation.section.clone(),
-            source: citation.source.to_string(),
-            span: citation.span.into(),
-            quote: citation.quote.clone(),
-            aged: Aged::new(citation.effective, citation.source_time, citation.received_at, Timestamp::now()),
-        }
-    }
-}
-
 impl AnswerResponse {
-    fn new(answer: &Answer, freshness: Freshness) -> Self {
+    fn new(answer: &Answer, understood_as: Option<String>, freshness: Freshness) -> Self {
         let mut citations = Citations::default();
         let sentences = answer
             .sentences
@@ -227,14 +174,21 @@ impl AnswerResponse {
             .map(|sentence| SentenceBody {
                 text: sentence.text.clone(),
                 support: sentence.support,
+                check: check_word(sentence.check),
                 citations: sentence.citations.iter().map(|citation| citations.number(citation).number).collect(),
             })
             .collect();
+        let finding = answer.finding.as_ref().map(|finding| AnswerFindingBody::new(finding, &mut citations));
+        let conflicts = answer.conflicts.iter().map(|conflict| ConflictBody::new(conflict, &mut citations)).collect();
         Self {
             status: status_word(answer.status),
             reason: answer.reason.map(reason_word),
+            understood_as,
+            route: route_word(answer.route),
             sentences,
             citations: citations.bodies,
+            finding,
+            conflicts,
             freshness,
         }
     }

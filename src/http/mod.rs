@@ -2,6 +2,8 @@
 
 mod admin;
 mod answer;
+mod answer_events;
+mod answer_shapes;
 mod documents;
 mod facets;
 mod filters;

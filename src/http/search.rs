@@ -91,9 +91,22 @@ struct PlanBody {
     chunks_in_scope: usize,
     /// `exact`, `graph`, `exact_after_graph`, `nothing_in_scope`; absent in keyword mode.
     dense: Option<&'static str>,
+    /// What the vector side expected each way to cost, in vectors compared; absent in keyword mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dense_costs: Option<DenseCosts>,
     /// Null for a token that doesn't take in every patient.
     watermark: Option<i64>,
     generation: String,
+}
+
+/// The cheaper way is taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct DenseCosts {
+    /// To compare every chunk in scope.
+    scan: usize,
+    /// To ask the graph, and scan what it doesn't hold; absent where that is out of the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph: Option<usize>,
 }
 
 /// Search
@@ -195,7 +208,8 @@ impl PlanBody {
         Self {
             mode: mode.to_owned(),
             chunks_in_scope: plan.chunks_in_scope,
-            dense: plan.dense.map(|plan| plan.as_str()),
+            dense: plan.dense.map(|plan| plan.method.as_str()),
+            dense_costs: plan.dense.map(|plan| DenseCosts { scan: plan.scan_cost, graph: plan.graph_cost }),
             watermark,
             generation: plan.generation.clone(),
         }

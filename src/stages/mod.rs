@@ -8,6 +8,8 @@ pub mod ground;
 pub mod judge;
 pub mod name;
 pub mod normalize;
+pub mod prompt;
+pub mod question;
 pub mod sections;
 pub mod sentences;
 pub mod split;

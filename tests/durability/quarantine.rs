@@ -39,7 +39,7 @@ async fn a_folder_of_broken_files_is_accounted_for_to_the_last() {
         json!(account),
         json!({
             "files": 9, "empty_files": 2, "ignored_files": { "": 1, "dcm": 1 },
-            "records": 9, "documents": 3, "added": 3, "changed": 0, "stored": 3, "unchanged": 0, "removed": 0, "carrying_nothing": {},
+            "records": 9, "documents": 3, "added": 3, "changed": 0, "stored": 3, "unchanged": 0, "stale": 0, "removed": 0, "carrying_nothing": {},
             "quarantined": {
                 "malformed_json": 2, "invalid_utf8": 1, "not_fhir": 1, "unknown_resource": 1, "empty_note": 1
             },

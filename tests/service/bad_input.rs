@@ -258,7 +258,7 @@ async fn bytes_that_are_no_text_are_held_as_they_came() {
     feed.extend_from_slice(&line);
     let receipt = server.ingest_and_wait(NDJSON, feed).await;
     assert_eq!(receipt["account"]["quarantined"], json!({"invalid_utf8": 1}));
-    let note = b"Pain \xff in the chest".to_vec();
+    let note = b"Pain \xff\x02 in the chest".to_vec();
     server.ingest_and_wait(TEXT, note.clone()).await;
     let body = b"\x80\x81\x82".to_vec();
     server.ingest_and_wait(FHIR, body.clone()).await;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::rows::{Block, Row, RowSet};
+use super::block::{Block, Row};
+use super::row_set::RowSet;
 use super::schema::DocumentEntry;
 use super::snapshot::Snapshot;
 use super::{IndexError, Scope};
@@ -53,7 +54,7 @@ fn documents_within<'a>(
     block.documents.iter().zip(&block.rows_of).filter_map(|(entry, range)| {
         let rows = block.rows.get(range.clone()).unwrap_or_default();
         let rows: Vec<&Row> = rows.iter().filter(|row| within.contains(row.number)).collect();
-        (!rows.is_empty()).then_some((entry, rows))
+        (!rows.is_empty()).then_some((&**entry, rows))
     })
 }
 

@@ -6,19 +6,25 @@ use std::sync::Arc;
 
 use tantivy::directory::MmapDirectory;
 use tantivy::index::{SegmentComponent, SegmentId, SegmentMeta};
+use tantivy::indexer::LogMergePolicy;
 use tantivy::schema::Value;
 use tantivy::{Index as TantivyIndex, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
-use super::dense::Graph;
-use super::rows::{Block, Rows};
-use super::schema::{self, CommitPayload, DocumentEntry, Fields, ROW_FIELD, StoredRow};
+use super::base_file;
+use super::block::{Block, WrittenRow};
+use super::rows::Rows;
+use super::schema::{self, CommitPayload, DocumentEntry, FINGERPRINT_FIELD, Fields, ROW_FIELD, StoredRow};
+use super::scope::SnapshotScopes;
 use super::snapshot::{SegmentRows, Snapshot};
+use super::tending::{Tended, Tending};
 use super::{IndexError, IndexSettings};
 use crate::access::Upkeep;
 use crate::domain::{Chunk, DocumentId, DocumentStatus, StoredDocument, TenantId};
 
 /// tantivy's own minimum is 15 MB; one thread, as embedding is what takes the time.
 const WRITER_MEMORY_BYTES: usize = 50_000_000;
+/// Unpacked blocks of stored documents that are kept while reading.
+const STORE_BLOCKS: usize = 4;
 
 /// The files of every segment; tantivy itself takes the lack of some for a field without content.
 const COMPONENTS: [SegmentComponent; 6] = [
@@ -52,16 +58,21 @@ pub enum IndexChange {
 }
 
 impl IndexChange {
-    fn document_term(&self) -> String {
+    fn document(&self) -> (&TenantId, &DocumentId) {
         match self {
-            Self::Put(put) => schema::document_term(&put.tenant, &put.document.key.id),
-            Self::Remove { tenant, id } => schema::document_term(tenant, id),
+            Self::Put(put) => (&put.tenant, &put.document.key.id),
+            Self::Remove { tenant, id } => (tenant, id),
         }
+    }
+
+    fn document_term(&self) -> String {
+        let (tenant, id) = self.document();
+        schema::document_term(tenant, id)
     }
 }
 
-/// Rows with their vectors, as one commit wrote them.
-type Written = Vec<(StoredRow, Vec<f32>)>;
+/// A segment in which more than this part of the documents is gone is merged, so that their space comes back.
+const GONE_BEFORE_MERGE: f32 = 0.25;
 
 pub struct Generation {
     name: Arc<str>,
@@ -71,8 +82,6 @@ pub struct Generation {
     writer: IndexWriter,
     reader: IndexReader,
     rows: Rows,
-    graph: Option<Arc<Graph>>,
-    rows_of: HashMap<String, Vec<u32>>,
     segments: HashMap<SegmentId, SegmentRows>,
     payload: CommitPayload,
 }
@@ -88,7 +97,10 @@ impl Generation {
         let index = TantivyIndex::open_or_create(directory, schema)?;
         schema::register_analyzer(&index);
         check_files(&index, folder)?;
-        let writer = index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
+        let writer: IndexWriter = index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?;
+        let mut merging = LogMergePolicy::default();
+        merging.set_del_docs_ratio_before_merge(GONE_BEFORE_MERGE);
+        writer.set_merge_policy(Box::new(merging));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let payload = match index.load_metas()?.payload {
             Some(text) => serde_json::from_str(&text).map_err(|_| IndexError::Corrupt { what: "commit payload" })?,
@@ -102,13 +114,10 @@ impl Generation {
             fields,
             writer,
             reader,
-            graph: None,
-            rows_of: HashMap::new(),
             segments: HashMap::new(),
             payload,
         };
-        let stored = generation.read_rows()?;
-        generation.take_in(stored);
+        generation.rows = generation.read_rows()?;
         Ok(generation)
     }
 
@@ -131,10 +140,11 @@ impl Generation {
         match self.commit(changes, watermark) {
             Ok((next_row, written)) => {
                 for change in changes {
-                    self.forget(&change.document_term());
+                    let (tenant, id) = change.document();
+                    self.rows.forget(tenant, id);
                 }
                 self.payload = CommitPayload { watermark, next_row };
-                self.take_in(written);
+                self.rows.append(Block::build(written, self.settings.dimension));
                 self.reader.reload()?;
                 Ok(())
             }
@@ -165,7 +175,7 @@ impl Generation {
             segments: in_order,
             fields: self.fields,
             rows: self.rows.clone(),
-            graph: self.graph.clone(),
+            scopes: SnapshotScopes::default(),
             exact_up_to: self.settings.exact_up_to,
             watermark: self.payload.watermark,
             generation: self.name.clone(),
@@ -173,7 +183,7 @@ impl Generation {
     }
 
     /// Writes and commits; returns the next free row and the rows written, for memory to follow.
-    fn commit(&mut self, changes: &[IndexChange], watermark: i64) -> Result<(u32, Written), IndexError> {
+    fn commit(&mut self, changes: &[IndexChange], watermark: i64) -> Result<(u32, Vec<WrittenRow>), IndexError> {
         let mut next_row = self.payload.next_row;
         let mut written = Vec::new();
         // A document that changes twice in one batch keeps its last state only.
@@ -187,9 +197,12 @@ impl Generation {
                 continue;
             }
             for indexed in &put.chunks {
-                let row = stored_row(next_row, put, indexed);
-                self.writer.add_document(self.keyword_document(&term, put, indexed, &row)?)?;
-                written.push((row, indexed.vector.clone()));
+                let stored = stored_row(next_row, put, indexed);
+                let fingerprint = schema::fingerprint(&stored, &indexed.vector);
+                let mut document = self.keyword_document(&term, put, indexed, &stored)?;
+                document.add_u64(self.fields.fingerprint, fingerprint);
+                self.writer.add_document(document)?;
+                written.push(WrittenRow { stored, vector: indexed.vector.clone(), fingerprint });
                 next_row += 1;
             }
         }
@@ -219,49 +232,70 @@ impl Generation {
         Ok(fields)
     }
 
-    fn forget(&mut self, term: &str) {
-        for row in self.rows_of.remove(term).unwrap_or_default() {
-            self.rows.live.remove(row);
-        }
+    /// What there is to tidy in memory, if anything; done elsewhere, then brought back by [`Generation::install`].
+    pub fn tending(&mut self) -> Option<Tending> {
+        Tending::of(&mut self.rows, &self.settings, &self.folder, &self.name)
     }
 
-    /// Brings committed rows into memory: the block, the lookup by document, the graph.
-    fn take_in(&mut self, written: Written) {
-        for (row, _) in &written {
-            let term = schema::document_term(&row.document.tenant, &row.document.id);
-            self.rows_of.entry(term).or_default().push(row.row);
-        }
-        let block = Block::build(written);
-        let dimension = self.rows.dimension;
-        if let Some(graph) = &self.graph {
-            grow(graph, &block, dimension);
-        }
-        self.rows.append(block);
-        if self.graph.is_none() && self.rows.live.len() > self.settings.graph_from {
-            let graph = Graph::with_capacity(self.rows.live.len() * 2);
-            for block in &self.rows.blocks {
-                grow(&graph, block, dimension);
+    /// Nobody tidies what [`Generation::tending`] gave out any more.
+    pub fn leave_untended(&mut self) {
+        self.rows.unpin();
+    }
+
+    /// Takes in what was tidied; false when the rows are no longer those that were.
+    pub fn install(&mut self, tended: Tended) -> bool {
+        tended.generation == self.name && self.rows.replace(tended.blocks, tended.block, tended.base)
+    }
+
+    /// Every live row of the last commit: from the base's file as far as it is a copy of them, else from the commit.
+    fn read_rows(&self) -> Result<Rows, IndexError> {
+        let base = base_file::open(&self.folder, self.settings.dimension);
+        let rows = Rows { dimension: self.settings.dimension, ..Rows::default() };
+        let Some(base) = base else { return self.complete(rows) };
+        let based = Rows { blocks: vec![base.block.clone()], base: Some(Arc::new(base)), ..rows.clone() };
+        match self.complete(based) {
+            Err(IndexError::Corrupt { what: "copy of a row" }) => {
+                tracing::warn!("the index's copy of its rows is of another commit and is made again");
+                self.complete(rows)
             }
-            self.graph = Some(Arc::new(graph));
+            completed => completed,
         }
     }
 
-    /// Every live row of the last commit, from disk.
-    fn read_rows(&self) -> Result<Written, IndexError> {
+    /// Marks which rows are alive and reads those that are not there yet.
+    fn complete(&self, mut rows: Rows) -> Result<Rows, IndexError> {
         let searcher = self.reader.searcher();
-        let mut rows = Vec::new();
+        let last = rows.blocks.first().and_then(|block| block.rows.last()).map(|row| row.number);
+        let mut missing = Vec::new();
         for reader in searcher.segment_readers() {
-            let store = reader.get_store_reader(1)?;
-            for document in store.iter::<TantivyDocument>(reader.alive_bitset()) {
-                let document = document?;
-                let bytes = |field| document.get_first(field).and_then(|value| value.as_bytes());
-                let stored = bytes(self.fields.stored).ok_or(IndexError::Corrupt { what: "row" })?;
-                let vector = bytes(self.fields.vector).ok_or(IndexError::Corrupt { what: "vector" })?;
-                let row = serde_json::from_slice(stored).map_err(|_| IndexError::Corrupt { what: "row" })?;
-                rows.push((row, schema::decode_vector(vector)?));
+            let numbers = segment_rows(reader)?;
+            let fingerprints = reader.fast_fields().u64(FINGERPRINT_FIELD)?;
+            let store = reader.get_store_reader(STORE_BLOCKS)?;
+            for document in reader.doc_ids_alive() {
+                let number = numbers.row_of(document).ok_or(IndexError::Corrupt { what: "row number" })?;
+                let fingerprint =
+                    fingerprints.first(document).ok_or(IndexError::Corrupt { what: "row fingerprint" })?;
+                match rows.find(number) {
+                    Some((block, position)) if block.fingerprints.get(position) == Some(&fingerprint) => {
+                        rows.live.insert(number);
+                    }
+                    None if last.is_none_or(|last| number > last) => {
+                        missing.push(self.read_row(&store.get::<TantivyDocument>(document)?, fingerprint)?);
+                    }
+                    _ => return Err(IndexError::Corrupt { what: "copy of a row" }),
+                }
             }
         }
+        rows.append(Block::build(missing, self.settings.dimension));
         Ok(rows)
+    }
+
+    fn read_row(&self, document: &TantivyDocument, fingerprint: u64) -> Result<WrittenRow, IndexError> {
+        let bytes = |field| document.get_first(field).and_then(|value| value.as_bytes());
+        let stored = bytes(self.fields.stored).ok_or(IndexError::Corrupt { what: "row" })?;
+        let vector = bytes(self.fields.vector).ok_or(IndexError::Corrupt { what: "vector" })?;
+        let stored = serde_json::from_slice(stored).map_err(|_| IndexError::Corrupt { what: "row" })?;
+        Ok(WrittenRow { stored, vector: schema::decode_vector(vector)?, fingerprint })
     }
 }
 
@@ -272,16 +306,6 @@ fn check_files(index: &TantivyIndex, folder: &Path) -> Result<(), IndexError> {
     };
     let complete = index.searchable_segment_metas()?.iter().all(is_there);
     if complete && index.validate_checksum()?.is_empty() { Ok(()) } else { Err(IndexError::Corrupt { what: "file" }) }
-}
-
-fn grow(graph: &Graph, block: &Block, dimension: usize) {
-    let rows: Vec<(&[f32], usize)> = block
-        .rows
-        .iter()
-        .enumerate()
-        .map(|(index, row)| (block.vector(index, dimension), row.number as usize))
-        .collect();
-    graph.insert(&rows);
 }
 
 fn segment_rows(reader: &tantivy::SegmentReader) -> Result<SegmentRows, IndexError> {

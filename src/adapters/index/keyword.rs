@@ -10,9 +10,9 @@ use tantivy::postings::Postings;
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, Searcher, TERMINATED, Term};
 
-use super::IndexError;
 use super::rows::RowSet;
 use super::snapshot::{RowId, SegmentRows};
+use super::{IndexError, Scope};
 
 /// Term frequency saturation and length normalisation.
 #[derive(Clone, Copy, Debug)]
@@ -39,16 +39,17 @@ pub fn search(
     searcher: &Searcher,
     segments: &[SegmentRows],
     body: Field,
-    within: &RowSet,
+    scope: &Scope,
     terms: &[String],
     limit: usize,
     parameters: Bm25,
 ) -> Result<Vec<(RowId, f32)>, IndexError> {
     let mut scores = BTreeMap::<u32, f32>::new();
+    let within = scope.rows();
     if within.is_empty() {
         return Ok(Vec::new());
     }
-    let average = average_length(searcher, segments, body, within)?;
+    let average = scope.mean_length(body, || average_length(searcher, segments, body, within))?;
     let rows = within.len() as f32;
     for (term, weight) in counted(terms) {
         let postings = postings(searcher, segments, &Term::from_field_text(body, term), within)?;

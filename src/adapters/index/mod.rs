@@ -6,22 +6,28 @@
 //! search, on both sides, by the same [`Scope`], which only an [`crate::access::Access`] can open.
 
 mod analyzer;
+mod base;
+mod base_file;
+mod block;
+mod block_scopes;
 mod counts;
 mod dense;
 mod generation;
 mod keyword;
+mod row_set;
 mod rows;
 mod schema;
 mod scope;
 mod serving;
 mod snapshot;
+mod tending;
 #[cfg(test)]
 mod tests;
 
 pub use generation::{Generation, IndexChange, IndexedChunk, IndexedDocument};
 pub use scope::Scope;
 pub use serving::{Index, IndexSettings};
-pub use snapshot::{DensePlan, RowId, Snapshot};
+pub use snapshot::{DensePlan, Method, RowId, Snapshot};
 
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {

@@ -1,172 +1,25 @@
-//! Rows in memory: one per chunk, with its vector and the document it belongs to.
+//! Rows in memory: one per chunk, in blocks that snapshots share.
 //!
-//! Blocks are immutable and shared between snapshots. A row number is never used twice within a generation;
-//! numbers of rows that are gone leave holes in the numbering, not in memory.
+//! A row number is never used twice within a generation; numbers of rows that are gone leave holes in the numbering,
+//! not in memory. The first block may carry a graph; what comes after it is the tail, which is always scanned.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::schema::{DocumentEntry, StoredRow};
-use crate::domain::{Chunk, PatientId, Span, TenantId};
-
-/// A set of row numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowSet {
-    words: Vec<u64>,
-    count: usize,
-}
-
-impl RowSet {
-    pub fn insert(&mut self, row: u32) {
-        let (word, bit) = (row as usize / 64, row % 64);
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
-        }
-        if let Some(slot) = self.words.get_mut(word)
-            && *slot & (1 << bit) == 0
-        {
-            *slot |= 1 << bit;
-            self.count += 1;
-        }
-    }
-
-    pub fn remove(&mut self, row: u32) {
-        if let Some(slot) = self.words.get_mut(row as usize / 64)
-            && *slot & (1 << (row % 64)) != 0
-        {
-            *slot &= !(1 << (row % 64));
-            self.count -= 1;
-        }
-    }
-
-    pub fn contains(&self, row: u32) -> bool {
-        self.words.get(row as usize / 64).is_some_and(|word| word & (1 << (row % 64)) != 0)
-    }
-
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-}
-
-/// A chunk's place: which document entry of its block, and where in that document.
-#[derive(Clone, Debug)]
-pub struct Row {
-    pub number: u32,
-    /// Index into the block's documents.
-    pub document: u32,
-    pub ordinal: u32,
-    pub section: Option<Arc<str>>,
-    pub span: Span,
-    pub tokens: u32,
-}
-
-impl Row {
-    pub fn chunk(&self) -> Chunk {
-        Chunk {
-            ordinal: self.ordinal,
-            section: self.section.as_deref().map(str::to_owned),
-            span: self.span,
-            tokens: self.tokens,
-        }
-    }
-}
-
-/// An immutable run of rows in ascending order, with their vectors side by side.
-#[derive(Debug)]
-pub struct Block {
-    pub rows: Vec<Row>,
-    pub documents: Vec<DocumentEntry>,
-    /// `rows.len() * dimension` components.
-    pub vectors: Vec<f32>,
-    pub by_patient: HashMap<(TenantId, PatientId), Vec<u32>>,
-    /// For each document, its rows as a range of `rows`.
-    pub rows_of: Vec<std::ops::Range<usize>>,
-}
-
-impl Block {
-    pub fn vector(&self, index: usize, dimension: usize) -> &[f32] {
-        self.vectors.get(index * dimension..(index + 1) * dimension).unwrap_or_default()
-    }
-
-    /// Builds a block; rows of one document must follow each other, as an index batch writes them.
-    pub fn build(mut rows: Vec<(StoredRow, Vec<f32>)>) -> Self {
-        rows.sort_by_key(|(row, _)| row.row);
-        let mut block = Self {
-            rows: Vec::with_capacity(rows.len()),
-            documents: Vec::new(),
-            vectors: Vec::new(),
-            by_patient: HashMap::new(),
-            rows_of: Vec::new(),
-        };
-        for (stored, vector) in rows {
-            block.push(stored, &vector);
-        }
-        block
-    }
-
-    fn push(&mut self, stored: StoredRow, vector: &[f32]) {
-        let position = self.rows.len();
-        if self.documents.last() != Some(&stored.document) {
-            let number = self.documents.len() as u32;
-            if let Some(patient) = &stored.document.patient {
-                let key = (stored.document.tenant.clone(), patient.clone());
-                self.by_patient.entry(key).or_default().push(number);
-            }
-            self.documents.push(stored.document);
-            self.rows_of.push(position..position);
-        }
-        if let Some(range) = self.rows_of.last_mut() {
-            range.end = position + 1;
-        }
-        self.rows.push(Row {
-            number: stored.row,
-            document: self.documents.len() as u32 - 1,
-            ordinal: stored.ordinal,
-            section: stored.section.map(Arc::from),
-            span: stored.span,
-            tokens: stored.tokens,
-        });
-        self.vectors.extend_from_slice(vector);
-    }
-
-    /// The live rows of several blocks as one.
-    pub fn merge(blocks: &[Arc<Block>], live: &RowSet, dimension: usize) -> Self {
-        let mut rows = Vec::new();
-        for block in blocks {
-            for (index, row) in block.rows.iter().enumerate() {
-                let Some(document) = block.documents.get(row.document as usize) else { continue };
-                if live.contains(row.number) {
-                    rows.push((row.stored(document), block.vector(index, dimension).to_vec()));
-                }
-            }
-        }
-        Self::build(rows)
-    }
-}
-
-impl Row {
-    fn stored(&self, document: &DocumentEntry) -> StoredRow {
-        StoredRow {
-            row: self.number,
-            document: document.clone(),
-            ordinal: self.ordinal,
-            section: self.section.as_deref().map(str::to_owned),
-            span: self.span,
-            tokens: self.tokens,
-        }
-    }
-}
+use super::base::Base;
+use super::block::Block;
+pub use super::row_set::RowSet;
+use crate::domain::{DocumentId, TenantId};
 
 /// Every block of a moment, and which of their rows are alive.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Rows {
     pub blocks: Vec<Arc<Block>>,
     pub live: RowSet,
     pub dimension: usize,
+    /// The graph over the first block, once there is one.
+    pub base: Option<Arc<Base>>,
+    /// So many of the first blocks are being merged elsewhere and stay as they are.
+    pub pinned: usize,
 }
 
 /// More blocks than this are merged: a scan touches each of them.
@@ -174,12 +27,52 @@ const MANY_BLOCKS: usize = 24;
 
 impl Rows {
     pub fn find(&self, number: u32) -> Option<(&Block, usize)> {
-        let after = self.blocks.partition_point(|block| block.rows.first().is_some_and(|row| row.number <= number));
+        let after = self.blocks.partition_point(|block| block.first_row().is_some_and(|first| first <= number));
         let block = self.blocks.get(after.checked_sub(1)?)?;
-        let index = block.rows.binary_search_by_key(&number, |row| row.number).ok()?;
-        Some((block, index))
+        Some((block, block.places.place(number)? as usize))
     }
 
+    /// Rows in memory, those that are gone included.
+    pub fn held(&self) -> usize {
+        self.blocks.iter().map(|block| block.rows.len()).sum()
+    }
+
+    /// Masks a document's rows.
+    pub fn forget(&mut self, tenant: &TenantId, id: &DocumentId) {
+        for block in &self.blocks {
+            for document in block.documents_called(tenant, id) {
+                let range = block.rows_of.get(document).cloned().unwrap_or_default();
+                block.rows.get(range).unwrap_or_default().iter().for_each(|row| self.live.remove(row.number));
+            }
+        }
+    }
+
+    /// All blocks there are now, to be merged elsewhere.
+    pub fn pin(&mut self) -> Vec<Arc<Block>> {
+        self.pinned = self.blocks.len();
+        self.blocks.clone()
+    }
+
+    /// Puts `block` in the place of the first blocks, with the graph over it if there is one; false when those are no
+    /// longer the ones that were pinned.
+    pub fn replace(&mut self, pinned: Vec<Arc<Block>>, block: Arc<Block>, base: Option<Arc<Base>>) -> bool {
+        self.pinned = 0;
+        let first = self.blocks.get(..pinned.len()).unwrap_or_default();
+        if first.len() != pinned.len() || !first.iter().zip(&pinned).all(|(own, pinned)| Arc::ptr_eq(own, pinned)) {
+            return false;
+        }
+        let new = (!block.rows.is_empty()).then_some(block);
+        self.blocks.splice(..pinned.len(), new);
+        self.base = base;
+        true
+    }
+
+    /// Lets the blocks that were pinned be merged again.
+    pub fn unpin(&mut self) {
+        self.pinned = 0;
+    }
+
+    /// Adds a block whose rows come after all others.
     pub fn append(&mut self, block: Block) {
         if block.rows.is_empty() {
             return;
@@ -195,9 +88,15 @@ impl Rows {
 
     /// Merges the trailing blocks that are small beside the ones before, so that each row is merged few times.
     fn merge_small(&mut self) {
+        // The block with the graph stays as it is.
+        let first = self.pinned.max(usize::from(self.base.is_some()));
         let mut start = self.blocks.len() - 1;
+        if start < first {
+            return;
+        }
         let mut tail = self.blocks.get(start).map_or(0, |block| block.rows.len());
-        while let Some(previous) = start.checked_sub(1).and_then(|index| self.blocks.get(index))
+        while start > first
+            && let Some(previous) = start.checked_sub(1).and_then(|index| self.blocks.get(index))
             && (previous.rows.len() <= tail * 2 || start >= MANY_BLOCKS / 2)
         {
             tail += previous.rows.len();

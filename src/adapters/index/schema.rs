@@ -1,6 +1,7 @@
 //! The keyword index's fields, and what of a chunk is kept in it.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tantivy::Index as TantivyIndex;
 use tantivy::schema::{
     Field, IndexRecordOption, NumericOptions, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
@@ -24,9 +25,12 @@ pub struct Fields {
     pub stored: Field,
     /// The unit vector, little-endian f32.
     pub vector: Field,
+    /// [`fingerprint`] of the row, by which a copy of it elsewhere is known to be one.
+    pub fingerprint: Field,
 }
 
 pub const ROW_FIELD: &str = "row";
+pub const FINGERPRINT_FIELD: &str = "fingerprint";
 
 pub fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
@@ -39,6 +43,7 @@ pub fn schema() -> (Schema, Fields) {
         body: builder.add_text_field("body", body),
         stored: builder.add_bytes_field("stored", STORED),
         vector: builder.add_bytes_field("vector", STORED),
+        fingerprint: builder.add_u64_field(FINGERPRINT_FIELD, NumericOptions::default().set_fast()),
     };
     (builder.build(), fields)
 }
@@ -71,6 +76,15 @@ pub struct StoredRow {
     pub section: Option<String>,
     pub span: Span,
     pub tokens: u32,
+}
+
+/// A number that only a row of the same content has, whatever its own number.
+pub fn fingerprint(row: &StoredRow, vector: &[f32]) -> u64 {
+    let unnumbered = StoredRow { row: 0, ..row.clone() };
+    let mut hasher = Sha256::new();
+    hasher.update(serde_json::to_vec(&unnumbered).expect("plain values always serialize"));
+    hasher.update(encode_vector(vector));
+    hasher.finalize().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// What a commit says of itself.

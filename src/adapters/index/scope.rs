@@ -1,55 +1,116 @@
 //! Which rows a query may see: the caller's reach and the query's filters, judged before anything is ranked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::rows::{Block, RowSet};
+use kernels::bits;
+use tantivy::schema::Field;
+
+use super::IndexError;
+use super::block::{Block, Class, Row};
+use super::block_scopes::{Remembered, ScopeKey};
+use super::dense::Reached;
+use super::row_set::RowSet;
+use super::rows::Rows;
 use super::schema::DocumentEntry;
 use super::snapshot::Snapshot;
-use crate::access::{Access, Act, Patients};
-use crate::domain::{Filters, PatientId};
+use crate::access::{Access, Act, Clearance, Patients, Types};
+use crate::domain::{Filters, Labels, PatientId, TenantId};
 
 /// A set of rows that one caller may see, opened by an [`Access`] on one snapshot.
 ///
 /// The same filters give the same scope however they are put, and nothing outside it touches a score.
 pub struct Scope {
-    rows: RowSet,
+    rows: Arc<ScopedRows>,
 }
+
+/// The rows of a scope, and what was counted or laid out for it once. Of a broad scope this is kept with the snapshot.
+pub struct ScopedRows {
+    rows: RowSet,
+    unrestricted: Option<Unrestricted>,
+    means: Mutex<HashMap<Field, f32>>,
+    pub(super) reached: Reached,
+}
+
+/// Of a reach that holds every patient and type: of which tenant, and with which labels. All rows with labels that it
+/// covers are the caller's to see, whatever they are; only then may a graph over them be asked.
+pub struct Unrestricted {
+    tenant: TenantId,
+    clearance: Clearance,
+}
+
+impl Unrestricted {
+    fn of(access: &Access) -> Option<Self> {
+        let is_whole = access
+            .reach()
+            .windows(Act::Search)
+            .any(|window| window.patients == Patients::Everyone && window.types == Types::All);
+        is_whole.then(|| Self { tenant: access.tenant().clone(), clearance: access.reach().clearance().clone() })
+    }
+
+    pub fn covers(&self, tenant: &TenantId, labels: &Labels) -> bool {
+        self.tenant == *tenant && self.clearance.covers(labels)
+    }
+}
+
+/// The broad scopes of one snapshot.
+pub type SnapshotScopes = Remembered<ScopedRows>;
 
 impl Scope {
     pub(super) fn rows(&self) -> &RowSet {
+        &self.rows.rows
+    }
+
+    pub(super) fn scoped(&self) -> &ScopedRows {
         &self.rows
     }
 
     /// How many chunks lie within.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows().len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows().is_empty()
+    }
+
+    /// The mean length of a field over the scope, counted once.
+    pub(super) fn mean_length(
+        &self,
+        field: Field,
+        count: impl FnOnce() -> Result<f32, IndexError>,
+    ) -> Result<f32, IndexError> {
+        let held = |scope: &Self| scope.rows.means.lock().unwrap_or_else(PoisonError::into_inner).get(&field).copied();
+        if let Some(mean) = held(self) {
+            return Ok(mean);
+        }
+        let mean = count()?;
+        self.rows.means.lock().unwrap_or_else(PoisonError::into_inner).insert(field, mean);
+        Ok(mean)
     }
 
     pub(super) fn open(snapshot: &Snapshot, access: &Access, filters: &Filters) -> Self {
-        let mut rows = RowSet::default();
-        let patients = named_patients(access, filters);
-        for block in &snapshot.rows().blocks {
-            match &patients {
-                Some(patients) => {
-                    for patient in patients {
-                        let key = (access.tenant().clone(), patient.clone());
-                        for document in block.by_patient.get(&key).map(Vec::as_slice).unwrap_or_default() {
-                            take(snapshot, block, *document as usize, access, filters, &mut rows);
-                        }
-                    }
-                }
-                None => {
-                    for document in 0..block.documents.len() {
-                        take(snapshot, block, document, access, filters, &mut rows);
-                    }
-                }
-            }
+        let rows = snapshot.rows();
+        if let Some(patients) = named_patients(access, filters) {
+            return Self { rows: Arc::new(ScopedRows::new(of_patients(rows, access, filters, &patients), access)) };
         }
-        Self { rows }
+        let key = Arc::new(ScopeKey::of(access, filters));
+        let scoped = snapshot.scopes.get_or(&key, || ScopedRows::new(of_everyone(rows, access, &key), access));
+        Self { rows: scoped }
+    }
+}
+
+impl ScopedRows {
+    fn new(rows: RowSet, access: &Access) -> Self {
+        Self { rows, unrestricted: Unrestricted::of(access), means: Mutex::default(), reached: Reached::default() }
+    }
+
+    pub fn rows(&self) -> &RowSet {
+        &self.rows
+    }
+
+    pub fn unrestricted(&self) -> Option<&Unrestricted> {
+        self.unrestricted.as_ref()
     }
 }
 
@@ -68,19 +129,92 @@ fn named_patients(access: &Access, filters: &Filters) -> Option<BTreeSet<Patient
     Some(named)
 }
 
-fn take(snapshot: &Snapshot, block: &Block, document: usize, access: &Access, filters: &Filters, rows: &mut RowSet) {
-    let (Some(entry), Some(range)) = (block.documents.get(document), block.rows_of.get(document)) else { return };
-    if !within_reach(access, entry) || !passes(filters, entry) {
-        return;
-    }
-    for row in block.rows.get(range.clone()).unwrap_or_default() {
-        let section = row.section.as_deref();
-        let in_section = filters.sections.is_empty()
-            || section.is_some_and(|title| filters.sections.iter().any(|wanted| wanted.eq_ignore_ascii_case(title)));
-        if in_section && snapshot.rows().live.contains(row.number) {
-            rows.insert(row.number);
+fn of_patients(rows: &Rows, access: &Access, filters: &Filters, patients: &BTreeSet<PatientId>) -> RowSet {
+    let mut found = RowSet::default();
+    for patient in patients {
+        let key = (access.tenant().clone(), patient.clone());
+        for block in &rows.blocks {
+            for document in block.by_patient.get(&key).map(Vec::as_slice).unwrap_or_default() {
+                let document = *document as usize;
+                let Some(entry) = block.documents.get(document) else { continue };
+                if within_reach(access, entry) && passes(filters, entry) {
+                    for row in in_sections(block, document, filters).filter(|row| rows.live.contains(row.number)) {
+                        found.insert(row.number);
+                    }
+                }
+            }
         }
     }
+    found
+}
+
+fn of_everyone(rows: &Rows, access: &Access, key: &Arc<ScopeKey>) -> RowSet {
+    let mut words = Vec::new();
+    for block in &rows.blocks {
+        let within = block.scopes.get_or(key, || within_block(block, access, &key.filters));
+        let from = block.places.first_word();
+        words.resize(words.len().max(from + within.len()), 0);
+        bits::unite(&mut words, from, &within);
+    }
+    let mut found = RowSet::of_words(words);
+    found.intersect(&rows.live);
+    found
+}
+
+/// What a caller may see of the documents of one class.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    None,
+    /// It takes the patient to say.
+    OfSome,
+    All,
+}
+
+impl Verdict {
+    fn of(class: &Class, access: &Access, filters: &Filters) -> Self {
+        let is_wanted = (filters.kinds.is_empty() || filters.kinds.contains(&class.kind))
+            && (filters.sources.is_empty() || filters.sources.contains(&class.source));
+        if !is_wanted || class.tenant != *access.tenant() || !access.reach().clearance().covers(&class.labels) {
+            return Self::None;
+        }
+        let windows = access.reach().windows(Act::Search).filter(|window| window.covers_type(&class.resource_type));
+        windows.fold(Self::None, |verdict, window| match (&window.patients, verdict) {
+            (Patients::Everyone, _) | (_, Self::All) => Self::All,
+            (Patients::Only(_), _) => Self::OfSome,
+        })
+    }
+}
+
+fn within_block(block: &Block, access: &Access, filters: &Filters) -> Vec<u64> {
+    let verdicts: Vec<Verdict> = block.classes.iter().map(|class| Verdict::of(class, access, filters)).collect();
+    let mut words = vec![0_u64; block.places.words()];
+    let base = block.places.first_word() * 64;
+    let is_by_class = filters.encounter.is_none() && filters.from.is_none() && filters.to.is_none();
+    for (document, class) in block.class_of.iter().enumerate() {
+        let verdict = verdicts.get(*class as usize).copied().unwrap_or(Verdict::None);
+        let (Some(entry), true) = (block.documents.get(document), verdict != Verdict::None) else { continue };
+        if (verdict == Verdict::OfSome && !within_reach(access, entry)) || !(is_by_class || passes(filters, entry)) {
+            continue;
+        }
+        for row in in_sections(block, document, filters) {
+            let at = row.number as usize - base;
+            if let Some(word) = words.get_mut(at / 64) {
+                *word |= 1 << (at % 64);
+            }
+        }
+    }
+    words
+}
+
+fn in_sections<'a>(block: &'a Block, document: usize, filters: &'a Filters) -> impl Iterator<Item = &'a Row> {
+    let range = block.rows_of.get(document).cloned().unwrap_or_default();
+    block.rows.get(range).unwrap_or_default().iter().filter(|row| {
+        filters.sections.is_empty()
+            || row
+                .section
+                .as_deref()
+                .is_some_and(|title| filters.sections.iter().any(|wanted| wanted.eq_ignore_ascii_case(title)))
+    })
 }
 
 fn within_reach(access: &Access, entry: &DocumentEntry) -> bool {

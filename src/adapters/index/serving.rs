@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
@@ -10,6 +12,7 @@ use uuid::Uuid;
 
 use super::generation::{Generation, IndexChange};
 use super::snapshot::Snapshot;
+use super::tending::Tending;
 use super::{IndexError, analyzer};
 use crate::access::Upkeep;
 
@@ -46,9 +49,18 @@ impl IndexSettings {
 pub struct Index {
     root: PathBuf,
     settings: IndexSettings,
+    served: Arc<Served>,
+    /// What tidies the rows beside the searches, while it does.
+    tending: Mutex<Option<JoinHandle<()>>>,
+    _lock: fs::File,
+}
+
+/// The generation in service and what it shows.
+struct Served {
     serving: Mutex<Generation>,
     current: ArcSwap<Snapshot>,
-    _lock: fs::File,
+    /// Set when the index is closed: what is done beside the searches is given up.
+    stop: AtomicBool,
 }
 
 impl Index {
@@ -87,29 +99,33 @@ impl Index {
         point(root, generation.name())?;
         remove_leftovers(root, generation.name())?;
         let snapshot = generation.snapshot()?;
-        Ok(Self {
-            root: root.to_owned(),
-            settings,
+        let served = Served {
             serving: Mutex::new(generation),
             current: ArcSwap::from_pointee(snapshot),
-            _lock: lock,
-        })
+            stop: AtomicBool::new(false),
+        };
+        let index =
+            Self { root: root.to_owned(), settings, served: Arc::new(served), tending: Mutex::new(None), _lock: lock };
+        index.tend();
+        Ok(index)
     }
 
     /// Take it once per query and keep it to the end.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.current.load_full()
+        self.served.current.load_full()
     }
 
     pub fn watermark(&self) -> i64 {
-        self.current.load().watermark()
+        self.served.current.load().watermark()
     }
 
     /// Applies changes to the generation in service; the next query sees all of them or none.
     pub fn apply(&self, upkeep: &Upkeep, changes: &[IndexChange], watermark: i64) -> Result<(), IndexError> {
-        let mut serving = self.lock();
+        let mut serving = self.served.lock();
         serving.apply(upkeep, changes, watermark)?;
-        self.current.store(Arc::new(serving.snapshot()?));
+        self.served.current.store(Arc::new(serving.snapshot()?));
+        drop(serving);
+        self.tend();
         Ok(())
     }
 
@@ -122,14 +138,15 @@ impl Index {
     ///
     /// The generation before stays on disk as the way back; older ones go.
     pub fn put_in_service(&self, _upkeep: &Upkeep, mut next: Generation) -> Result<(), IndexError> {
-        let mut serving = self.lock();
+        let mut serving = self.served.lock();
         let snapshot = next.snapshot()?;
         point(&self.root, next.name())?;
         let previous = serving.name().to_owned();
         let in_service = next.name().to_owned();
         *serving = next;
-        self.current.store(Arc::new(snapshot));
+        self.served.current.store(Arc::new(snapshot));
         drop(serving);
+        self.tend();
         remove_others(&self.root, &[&previous, &in_service])
     }
 
@@ -140,10 +157,70 @@ impl Index {
         Ok(fs::remove_dir_all(folder)?)
     }
 
+    /// Waits until there is nothing left to tidy.
+    pub fn settle(&self) {
+        let running = lock_of(&self.tending).take();
+        // A panic was told of by the thread; what serves is whole, and the next change begins anew.
+        running.map(JoinHandle::join);
+    }
+
+    /// Has the rows tidied beside the searches, if there is anything to tidy and nobody is at it.
+    fn tend(&self) {
+        let mut tending = lock_of(&self.tending);
+        if tending.as_ref().is_some_and(|running| !running.is_finished()) {
+            return;
+        }
+        let Some(first) = self.served.lock().tending() else { return };
+        let served = self.served.clone();
+        let spawned = std::thread::Builder::new().name("index-tending".to_owned()).spawn(move || served.tend(first));
+        match spawned {
+            Ok(running) => *tending = Some(running),
+            Err(error) => {
+                self.served.lock().leave_untended();
+                tracing::warn!(%error, "the index can't tidy its rows just now");
+            }
+        }
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.served.stop.store(true, Ordering::Relaxed);
+        self.settle();
+    }
+}
+
+impl Served {
     fn lock(&self) -> MutexGuard<'_, Generation> {
         // A panic between commit and memory would show in the next open, from disk; the guard itself is sound.
-        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_of(&self.serving)
     }
+
+    fn tend(&self, first: Tending) {
+        let mut next = Some(first);
+        while let Some(tending) = next {
+            let Some(tended) = tending.run(tending_threads(), &self.stop) else { return };
+            let mut serving = self.lock();
+            if !serving.install(tended) {
+                // Another generation has come into service meanwhile; what there is to do for it, it says itself.
+                serving.leave_untended();
+            }
+            match serving.snapshot() {
+                Ok(snapshot) => self.current.store(Arc::new(snapshot)),
+                Err(error) => tracing::warn!(%error, "the index's tidied rows can't be shown yet"),
+            }
+            next = serving.tending();
+        }
+    }
+}
+
+/// Half of the processors: the others answer.
+fn tending_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |available| usize::from(available).div_ceil(2))
+}
+
+fn lock_of<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lock(root: &Path) -> Result<fs::File, IndexError> {

@@ -2,32 +2,44 @@
 
 use std::sync::Arc;
 
+use kernels::distance::dot;
 use tantivy::{DocId, Searcher};
 
-use super::dense::{self, Graph};
+use super::dense;
 use super::keyword::{self, Bm25};
 use super::rows::Rows;
 use super::schema::Fields;
+use super::scope::SnapshotScopes;
 use super::{IndexError, Scope, analyzer};
-use crate::access::Access;
+use crate::access::{Access, Act};
 use crate::domain::{Chunk, DocumentKey, Filters};
 
 /// A chunk's number within one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(pub(super) u32);
 
-/// How the dense side found its candidates.
+/// How the dense side found its candidates, and what it expected that to cost.
+///
+/// Costs are in comparisons of a scan, so that the two can be held against each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DensePlan {
+pub struct DensePlan {
+    pub method: Method,
+    pub scan_cost: usize,
+    /// Absent where the graph was not thought of.
+    pub graph_cost: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
     Nothing,
     /// Every row in scope was compared.
     Exact,
     Graph,
-    /// The filter left the graph short of results, so every row in scope was compared.
+    /// The filter went against the graph, so every row in scope was compared.
     ExactAfterGraph,
 }
 
-impl DensePlan {
+impl Method {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Nothing => "nothing_in_scope",
@@ -57,7 +69,7 @@ pub struct Snapshot {
     pub(super) segments: Vec<SegmentRows>,
     pub(super) fields: Fields,
     pub(super) rows: Rows,
-    pub(super) graph: Option<Arc<Graph>>,
+    pub(super) scopes: SnapshotScopes,
     pub(super) exact_up_to: usize,
     pub(super) watermark: i64,
     pub(super) generation: Arc<str>,
@@ -89,12 +101,35 @@ impl Snapshot {
     /// The rows in scope that share terms with `text`, by BM25, best first.
     pub fn keyword(&self, scope: &Scope, text: &str, limit: usize) -> Result<Vec<(RowId, f32)>, IndexError> {
         let terms = analyzer::terms(text);
-        keyword::search(&self.searcher, &self.segments, self.fields.body, scope.rows(), &terms, limit, Bm25::default())
+        keyword::search(&self.searcher, &self.segments, self.fields.body, scope, &terms, limit, Bm25::default())
     }
 
     /// The rows in scope nearest to `vector` by cosine, best first.
     pub fn dense(&self, scope: &Scope, vector: &[f32], limit: usize) -> (Vec<(RowId, f32)>, DensePlan) {
-        dense::search(&self.rows, self.graph.as_deref(), vector, scope.rows(), limit, self.exact_up_to)
+        dense::search(&self.rows, scope.scoped(), vector, limit, self.exact_up_to)
+    }
+
+    /// The mean direction of a document's chunks; `None` when the caller may not read it, or it isn't here.
+    pub fn mean_vector(&self, access: &Access, key: &DocumentKey) -> Option<Vec<f32>> {
+        let mut sum = vec![0.0_f32; self.rows.dimension];
+        for block in &self.rows.blocks {
+            for document in block.documents_called(access.tenant(), &key.id) {
+                let entry = block.documents.get(document)?;
+                let reach = access.reach();
+                if entry.version != key.version
+                    || !reach.covers(Act::Read, entry.patient.as_ref(), &entry.resource_type, &entry.labels)
+                {
+                    continue;
+                }
+                for position in block.rows_of.get(document).cloned().unwrap_or_default() {
+                    if block.rows.get(position).is_some_and(|row| self.rows.live.contains(row.number)) {
+                        sum.iter_mut().zip(block.vector(position)).for_each(|(sum, component)| *sum += component);
+                    }
+                }
+            }
+        }
+        let length = dot(&sum, &sum).sqrt();
+        (length > 0.0).then(|| sum.iter().map(|component| component / length).collect())
     }
 
     /// Which chunk of which document version a row is.

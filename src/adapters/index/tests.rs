@@ -1,5 +1,9 @@
 //! The index as its callers see it: scoped, atomic, the same after a restart.
 
+mod base;
+mod paired;
+mod plans;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -133,6 +137,7 @@ async fn the_graph_finds_nearly_all_that_the_scan_finds_and_nothing_out_of_scope
     let graph = open(folders.1.path(), settings(0, 0));
     for index in [&exact, &graph] {
         index.apply(&Upkeep::begin(), &population(1500), 1).unwrap();
+        index.settle();
     }
     let everyone = access("user/*.rs", None).await;
     let one = access("patient/*.rs", Some("p4")).await;

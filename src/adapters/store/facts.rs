@@ -26,10 +26,12 @@ struct PatientFactRow {
 impl Store {
     /// Current facts of these kinds about a patient, newest first (those without a time last).
     ///
-    /// Only facts whose document is the latest version, current, and within the caller's reach.
+    /// Only facts whose document is the latest version, current, and within the caller's reach for `act`: an answer
+    /// to a question takes what may be searched.
     pub async fn facts(
         &self,
         access: &Access,
+        act: Act,
         patient: &PatientId,
         kinds: &[FactKind],
     ) -> Result<Vec<StoredFact>, StoreError> {
@@ -52,7 +54,7 @@ impl Store {
         let mut facts = Vec::with_capacity(found.len());
         for row in found {
             let labels = rows::labels(&row.confidentiality, &row.sensitivity)?;
-            if !access.reach().covers(Act::Read, Some(patient), &row.resource_type, &labels) {
+            if !access.reach().covers(act, Some(patient), &row.resource_type, &labels) {
                 continue;
             }
             let fact = Fact::try_from(row.fact)?;

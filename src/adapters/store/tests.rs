@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{DeliverySlice, NormalizedDelivery, RecordOutcome, Store, StoreError};
-use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
+use crate::access::{Access, Act, DevelopmentKey, TokenGrant, Upkeep, Verifier};
 use crate::domain::{
     Account, Changes, Delivery, Document, DocumentId, DocumentKey, DocumentStatus, Fact, FactKind, Feed, Format, Kind,
     Labels, Normalized, Outcome, PatientId, PatientMerge, QuarantineReason, ReceiptId, Removal, SourceDescription,
@@ -235,8 +235,8 @@ async fn a_merge_moves_documents_and_catches_those_that_come_later() {
     assert!(opened.store.document_version(&merged, &first).await.unwrap().is_none());
     assert!(opened.store.document(&survivor, &id).await.unwrap().is_some());
     assert!(opened.store.document_version(&survivor, &first).await.unwrap().is_some());
-    assert_eq!(opened.store.facts(&survivor, &patient("b"), &[FactKind::Condition]).await.unwrap().len(), 3);
-    assert!(opened.store.facts(&merged, &patient("a"), &[FactKind::Condition]).await.unwrap().is_empty());
+    assert_eq!(opened.store.facts(&survivor, Act::Read, &patient("b"), &[FactKind::Condition]).await.unwrap().len(), 3);
+    assert!(opened.store.facts(&merged, Act::Read, &patient("a"), &[FactKind::Condition]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ pub fn detect(name: Option<&str>, head: &[u8]) -> Detected {
         // A part of a page looks like XML; so does a page in XHTML.
         "html" | "htm" | "xhtml" if !text.is_binary => Detected::Known(Format::Html),
         _ if text.is_xml() => xml::detect(&text.content),
+        "json" if has_lines_of_resources(&text.content) => Detected::Known(Format::FhirNdjson),
         "json" => json(&text.content, head.len() < HEAD_BYTES),
         "ndjson" | "jsonl" => json_lines(&text.content),
         "csv" | "tsv" | "psv" | "rif" => Detected::NeedsMapping(Format::MappedCsv),
@@ -180,6 +181,14 @@ fn is_fhir_json(text: &str) -> bool {
     text.starts_with(['{', '[']) && text.contains("\"resourceType\"")
 }
 
+/// Several resources, a line each: NDJSON under the name of JSON.
+fn has_lines_of_resources(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let is_resource =
+        |line: &str| line.contains("\"resourceType\"") && serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
+    lines.next().is_some_and(is_resource) && lines.next().is_some_and(|line| line.trim_start().starts_with('{'))
+}
+
 /// A resource may say what it is behind all its text; only a file seen whole can be told to say nothing.
 fn json(text: &str, whole: bool) -> Detected {
     let is_structure = text.starts_with(['{', '[']);
@@ -252,6 +261,8 @@ mod tests {
             ("a.json", b"oops", Format::FhirJson),
             ("export", b"{ \"id\":1, \"resourceType\":\"Flag\"}", Format::FhirJson),
             ("a.jsonl", b"{\"resourceType\":\"Flag\"}\n", Format::FhirNdjson),
+            ("a.json", b"{\"resourceType\":\"Flag\"}\n{\"resourceType\":\"Flag\"}\n", Format::FhirNdjson),
+            ("a.json", b"{\n\"resourceType\":\"Flag\"}\n", Format::FhirJson),
             ("a.ndjson", b"{oops\n", Format::FhirNdjson),
             ("a.hl7", b"PID|1", Format::Hl7v2),
             ("a.docx", b"PK\x03\x04", Format::Docx),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{fold, says_the_same};
 use crate::domain::{DocumentStatus, Passage, Span};
+use crate::stages::prompt::talks_to_a_machine;
 use crate::stages::terms::words;
 
 /// Most candidates of one question; passages come best first, so the least are left out.
@@ -11,6 +12,9 @@ pub const MAX_CANDIDATES: usize = 256;
 
 /// Words below which a line that is neither an item nor `label: value` says too little alone.
 const MIN_WORDS: usize = 3;
+
+/// Bytes around a chunk that a sentence may reach beyond it.
+const AROUND: usize = 1_500;
 
 /// One sentence of one passage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +34,10 @@ impl Candidate {
 
 /// The sentences worth quoting, in the order of the passages, each place once.
 ///
-/// `sentences_of` splits the part of a text that a span names; what it returns outside of that part
-/// is left out. Also left out: headings, questions (they state nothing), fragments of fewer than
-/// three words unless they are `label: value` or a list's item, and documents entered in error.
+/// `sentences_of` splits the part of a text that a span names; what it returns wholly outside of the chunk is left out,
+/// what reaches beyond it is taken whole. Also left out: headings, questions (they state nothing), fragments of fewer than
+/// three words unless they are `label: value` or a list's item, sentences that command a machine, and documents entered
+/// in error.
 pub fn candidates(passages: &[Passage], sentences_of: impl Fn(&str, Span) -> Vec<Span>) -> Vec<Candidate> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
@@ -41,7 +46,7 @@ pub fn candidates(passages: &[Passage], sentences_of: impl Fn(&str, Span) -> Vec
             continue;
         }
         let within = passage.hit.chunk.span;
-        for sentence in sentences_of(&passage.document.document.text, within) {
+        for sentence in sentences_of(&passage.document.document.text, widened(passage, within)) {
             let Some(span) = quotable(passage, within, sentence) else { continue };
             if found.len() == MAX_CANDIDATES {
                 return found;
@@ -54,14 +59,30 @@ pub fn candidates(passages: &[Passage], sentences_of: impl Fn(&str, Span) -> Vec
     found
 }
 
+/// The chunk with what stands around it: a sentence that a chunk's end cuts through is quoted whole, since the other
+/// half may hold its `not`.
+fn widened(passage: &Passage, within: Span) -> Span {
+    let text = &passage.document.document.text;
+    let (mut start, mut end) = (within.start.saturating_sub(AROUND), within.end.saturating_add(AROUND).min(text.len()));
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    Span::new(start.min(end), end)
+}
+
 fn quotable(passage: &Passage, within: Span, sentence: Span) -> Option<Span> {
-    if sentence.start < within.start || sentence.end > within.end {
+    let whole = sentence.of(&passage.document.document.text)?;
+    let (begins, ends) = (sentence.end - whole.trim_start().len(), sentence.start + whole.trim_end().len());
+    if ends <= within.start || begins >= within.end {
         return None;
     }
-    let whole = sentence.of(&passage.document.document.text)?;
     let text = strip_item_mark(whole.trim());
     let is_item = text.len() < whole.trim().len();
-    if !text.chars().any(char::is_alphabetic) || text.ends_with('?') || is_heading(passage, text) {
+    let says_nothing = !text.chars().any(char::is_alphabetic) || text.ends_with('?');
+    if says_nothing || is_heading(passage, text) || talks_to_a_machine(text) {
         return None;
     }
     if !is_item && !is_labelled(text) && words(text).nth(MIN_WORDS - 1).is_none() {
@@ -136,6 +157,13 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_that_a_chunk_cuts_is_quoted_whole() {
+        let text = "She does not take warfarin any more.\nSecond sentence stands here.";
+        let cut = passage_of("a", text, Span::new(13, 36));
+        assert_eq!(texts(std::slice::from_ref(&cut)), ["She does not take warfarin any more."]);
+    }
+
+    #[test]
     fn only_the_chunk_is_read() {
         let text = "First sentence stands here.\nSecond sentence stands here.";
         let second = passage_of("a", text, Span::new(28, text.len()));
@@ -152,12 +180,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_spans_within_its_chunk(text in "(\\PC|\n){0,80}", spans in prop::collection::vec((0usize..200, 0usize..200), 0..8), end in 0usize..300) {
+        fn any_text_gives_spans_that_touch_its_chunk(text in "(\\PC|\n){0,80}", spans in prop::collection::vec((0usize..200, 0usize..200), 0..8), end in 0usize..300) {
             let one = passage_of("a", &text, Span::new(0, end));
             let given = |_: &str, _: Span| spans.iter().map(|(start, end)| Span::new(*start, *end)).collect();
             let passages = [one];
             for Candidate { span, .. } in candidates(&passages, given) {
-                prop_assert!(span.end <= end && span.of(&text).is_some_and(|text| text.trim() == text && !text.is_empty()));
+                prop_assert!(span.start < end && span.of(&text).is_some_and(|text| text.trim() == text && !text.is_empty()));
             }
         }
     }

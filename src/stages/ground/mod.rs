@@ -1,25 +1,36 @@
-//! The extractive answer: sentences quoted verbatim from passages, cited, checked, or an abstention.
+//! Answers: from typed facts, from sentences quoted verbatim, from a model's sentences; cited, checked, or an abstention.
 //!
 //! ```text
+//! facts        typed facts -> latest, trend, count, list, yes or no   (silent: the documents are asked)
 //! candidates   passages -> sentences worth quoting        (the caller embeds them)
+//! mention      what is named must be mentioned         (else it abstains)
 //! evidence     how well question and passages fit         (weak evidence abstains)
 //! select       the best sentences -> Answer
+//! claims       does a model's sentence say only what its quotes say?
+//! stale        withholds what silent feeds say            (where the policy says so)
 //! verify       drops every quote the documents don't hold (always the last step)
 //! ```
 
 mod candidates;
+mod claims;
 mod evidence;
+pub mod facts;
+mod mention;
 mod reason;
 mod select;
+mod stale;
 mod verify;
 
 #[cfg(test)]
 mod builders;
 
 pub use candidates::{Candidate, MAX_CANDIDATES, candidates};
+pub use claims::{Unsupported, supported};
 pub use evidence::{Evidence, evidence};
+pub use mention::{later_denials, without_unmentioned};
 pub use select::select;
-pub use verify::{fold, holds, says_the_same, verify};
+pub use stale::withhold;
+pub use verify::{count_words, facts_were_silent, fold, holds, otherwise, quoted, says_the_same, verify};
 
 /// How answers are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +54,8 @@ pub struct Settings {
     ///
     /// Likeness alone never leaves one out: two results of one test differ by a digit only.
     pub redundancy: f32,
+    /// Whether what comes from a feed silent beyond its `error_after` is withheld. Default false: it is said, with its age.
+    pub withhold_stale: bool,
 }
 
 impl Default for Settings {
@@ -54,6 +67,7 @@ impl Default for Settings {
             require_named: false,
             support_floor: 0.75,
             redundancy: 0.8,
+            withhold_stale: false,
         }
     }
 }

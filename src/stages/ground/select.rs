@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::evidence::{Reading, cosine};
 use super::reason::{REASON_GAIN, asks_for_reason, gives_reason};
-use super::verify::{abstained, gist};
+use super::verify::gist;
 use super::{Candidate, Evidence, Settings, fold};
-use crate::domain::{Abstention, Answer, AnswerStatus, Citation, Passage, Sentence, Span};
+use crate::domain::{Abstention, Answer, Check, Citation, Passage, Route, Sentence, Span, page_of};
 use crate::stages::terms::{asks_for_newest, words};
 
 /// Weights of a sentence's support. On judged questions without the document's standing three in
@@ -36,11 +36,11 @@ pub fn select(
     settings: &Settings,
 ) -> Answer {
     if passages.is_empty() {
-        return abstained(Abstention::NoEvidence);
+        return Answer::abstained(Abstention::NoEvidence);
     }
     let reading = Reading::of(question, question_vector, passages);
     if !suffices(&reading.evidence(candidates, candidate_vectors), settings) {
-        return abstained(Abstention::WeakEvidence);
+        return Answer::abstained(Abstention::WeakEvidence);
     }
     let mut scored = score(&reading, candidates, candidate_vectors);
     if asks_for_reason(question) {
@@ -54,9 +54,9 @@ pub fn select(
     let sentences: Vec<Sentence> =
         pick(scored, settings).into_iter().filter_map(|said| sentence(said, settings)).collect();
     if sentences.is_empty() {
-        return abstained(Abstention::WeakEvidence);
+        return Answer::abstained(Abstention::WeakEvidence);
     }
-    Answer { status: AnswerStatus::Answered, reason: None, sentences }
+    Answer::answered(Route::Text, sentences)
 }
 
 /// A threshold that is no number is never met.
@@ -183,7 +183,7 @@ fn sentence(mut said: Vec<Scored<'_>>, settings: &Settings) -> Option<Sentence> 
     said.sort_by_key(|one| (Reverse(one.passage.document.as_of()), one.passage.document.key.clone()));
     let text = fold(said.first()?.text);
     let citations = said.iter().take(settings.max_citations.max(1)).map(cite).collect();
-    Some(Sentence { text, support, citations })
+    Some(Sentence { text, support, check: Check::Verbatim, citations })
 }
 
 fn cite(said: &Scored<'_>) -> Citation {
@@ -195,6 +195,7 @@ fn cite(said: &Scored<'_>) -> Citation {
         title: stored.document.title.clone(),
         kind: stored.document.kind,
         section: said.passage.hit.chunk.section.clone(),
+        page: page_of(&stored.document.pages, said.span),
         source: stored.source.clone(),
         effective: stored.document.times.effective,
         source_time: stored.document.times.source,

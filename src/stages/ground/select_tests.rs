@@ -207,7 +207,7 @@ proptest! {
         (max_sentences, max_citations) in (0usize..5, 0usize..3),
     ) {
         let chart: Vec<Passage> = texts.iter().enumerate().map(|(n, text)| passage(&n.to_string(), text)).collect();
-        let settings = Settings { max_sentences, max_citations, min_evidence, support_floor, redundancy, require_named: false };
+        let settings = Settings { max_sentences, max_citations, min_evidence, support_floor, redundancy, require_named: false, withhold_stale: false };
         let found = candidates(&chart, lines);
         let answer = select(&question, &question_vector, &chart, &found, &vectors, &settings);
         prop_assert!(answer.sentences.len() <= max_sentences);

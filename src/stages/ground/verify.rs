@@ -1,37 +1,115 @@
 //! The last gate before an answer leaves: every quote is held against its document, byte for byte.
 
-use crate::domain::{Abstention, Answer, AnswerStatus, Citation, DocumentKey, Sentence};
+use super::claims::supported;
+use crate::domain::{
+    Abstention, Answer, AnswerFinding, AnswerStatus, Check, Citation, Conflict, DocumentKey, Sentence, Series,
+};
 
-/// Keeps of an extractive answer only what its documents say.
+/// Keeps of an answer only what its documents say.
 ///
-/// A citation stands when its quote equals the text of that very document version at its span and
-/// says the same as the sentence; otherwise it goes, and with its last citation the sentence. The
-/// sentence's own text becomes the first standing quote, folded to one line. An answer without a
-/// sentence left becomes an abstention; an abstention carries no sentence.
+/// A citation stands when its quote equals the text of that very document version at its span; otherwise it goes, and
+/// with its last citation the sentence. By what the sentence says was done for it:
+/// - verbatim: each citation says the same as the sentence, whose text becomes the first standing quote on one line;
+/// - counted: the sentence states how many citations it has, and all of them stand;
+/// - supported: a model's words, which [`super::supported`] holds against the citations that stand;
+/// - nothing: it may say a known connecting phrase and no more.
+///
+/// Points of series and places of conflicts stand or go likewise. An answer without a sentence left becomes an
+/// abstention, one that lost a sentence is partial; an abstention carries no sentence.
 pub fn verify<'a>(answer: &Answer, text_of: impl Fn(&DocumentKey) -> Option<&'a str>) -> Answer {
     if answer.status == AnswerStatus::Abstained {
-        return abstained(answer.reason.unwrap_or(Abstention::WeakEvidence));
+        return Answer::abstained(answer.reason.unwrap_or(Abstention::WeakEvidence));
     }
+    let stands = |citation: &Citation| text_of(&citation.key).is_some_and(|text| holds(citation, text));
     let sentences: Vec<Sentence> =
-        answer.sentences.iter().filter_map(|sentence| verify_sentence(sentence, &text_of)).collect();
-    if sentences.is_empty() {
-        return abstained(Abstention::WeakEvidence);
+        answer.sentences.iter().filter_map(|sentence| verify_sentence(sentence, &stands)).collect();
+    if sentences.iter().all(|sentence| sentence.check == Check::NotNeeded) {
+        return Answer::abstained(Abstention::Unsupported);
     }
-    Answer { status: AnswerStatus::Answered, reason: None, sentences }
+    let is_whole = sentences.len() == answer.sentences.len();
+    let counted = answer.sentences.iter().any(|sentence| sentence.check == Check::Counted);
+    let still_counted = sentences.iter().any(|sentence| sentence.check == Check::Counted);
+    Answer {
+        status: if is_whole { answer.status } else { AnswerStatus::Partial },
+        reason: if is_whole { answer.reason } else { Some(Abstention::Unsupported) },
+        route: answer.route,
+        sentences,
+        finding: answer.finding.as_ref().filter(|_| counted == still_counted).map(|one| verify_finding(one, &stands)),
+        conflicts: answer.conflicts.iter().filter_map(|conflict| verify_conflict(conflict, &stands)).collect(),
+    }
 }
 
-pub(super) fn abstained(reason: Abstention) -> Answer {
-    Answer { status: AnswerStatus::Abstained, reason: Some(reason), sentences: Vec::new() }
+fn verify_sentence(sentence: &Sentence, stands: &impl Fn(&Citation) -> bool) -> Option<Sentence> {
+    let standing = || sentence.citations.iter().filter(|citation| stands(citation));
+    match sentence.check {
+        Check::Verbatim => {
+            let citations: Vec<Citation> =
+                standing().filter(|citation| says_the_same(&citation.quote, &sentence.text)).cloned().collect();
+            let text = fold(&citations.first()?.quote);
+            Some(Sentence { text, citations, ..sentence.clone() })
+        }
+        Check::Counted => {
+            let all_stand = standing().count() == sentence.citations.len() && !sentence.citations.is_empty();
+            (all_stand && sentence.text == count_words(sentence.citations.len())).then(|| sentence.clone())
+        }
+        Check::Supported => {
+            let citations: Vec<Citation> = standing().cloned().collect();
+            let quotes: Vec<&str> = citations.iter().map(|citation| citation.quote.as_str()).collect();
+            let holding = supported(&sentence.text, &quotes).ok()?;
+            let citations = holding.into_iter().map(|at| citations[at].clone()).collect();
+            Some(Sentence { citations, ..sentence.clone() })
+        }
+        Check::NotNeeded => {
+            is_connecting(&sentence.text).then(|| Sentence { citations: Vec::new(), ..sentence.clone() })
+        }
+    }
 }
 
-fn verify_sentence<'a>(sentence: &Sentence, text_of: &impl Fn(&DocumentKey) -> Option<&'a str>) -> Option<Sentence> {
-    let stands = |citation: &&Citation| {
-        text_of(&citation.key).is_some_and(|text| holds(citation, text))
-            && says_the_same(&citation.quote, &sentence.text)
-    };
-    let citations: Vec<Citation> = sentence.citations.iter().filter(stands).cloned().collect();
-    let text = fold(&citations.first()?.quote);
-    Some(Sentence { text, support: sentence.support, citations })
+/// Numbers and yes or no rest on all points of a finding: of points that don't stand, only they go.
+fn verify_finding(finding: &AnswerFinding, stands: &impl Fn(&Citation) -> bool) -> AnswerFinding {
+    let series = finding.series.iter().map(|series| Series {
+        points: series.points.iter().filter(|point| stands(&point.citation)).cloned().collect(),
+        ..series.clone()
+    });
+    AnswerFinding { series: series.filter(|series| !series.points.is_empty()).collect(), ..finding.clone() }
+}
+
+/// It takes two to disagree.
+fn verify_conflict(conflict: &Conflict, stands: &impl Fn(&Citation) -> bool) -> Option<Conflict> {
+    let citations: Vec<Citation> = conflict.citations.iter().filter(|citation| stands(citation)).cloned().collect();
+    (citations.len() > 1).then(|| Conflict { citations, ..conflict.clone() })
+}
+
+/// How a number of entries is stated.
+pub fn count_words(entries: usize) -> String {
+    if entries == 1 {
+        "1 entry in the record matches.".to_owned()
+    } else {
+        format!("{entries} entries in the record match.")
+    }
+}
+
+/// Phrases that join sentences and assert nothing.
+const CONNECTING: [&str; 2] =
+    ["No structured entry answers this; from the documents:", "A later document says otherwise:"];
+
+/// What is said when facts were silent.
+pub fn facts_were_silent() -> Sentence {
+    Sentence { text: CONNECTING[0].to_owned(), support: 1.0, check: Check::NotNeeded, citations: Vec::new() }
+}
+
+/// What is said before a later document that speaks against a fact.
+pub fn otherwise() -> Sentence {
+    Sentence { text: CONNECTING[1].to_owned(), support: 1.0, check: Check::NotNeeded, citations: Vec::new() }
+}
+
+/// A place said in its own words.
+pub fn quoted(citation: &Citation) -> Sentence {
+    Sentence { text: fold(&citation.quote), support: 1.0, check: Check::Verbatim, citations: vec![citation.clone()] }
+}
+
+fn is_connecting(text: &str) -> bool {
+    CONNECTING.contains(&text)
 }
 
 /// Whether the quote is what stands at the span, byte for byte, and says anything at all.
@@ -64,7 +142,8 @@ mod tests {
     use super::super::builders::key;
     use super::{fold, gist, says_the_same, verify};
     use crate::domain::{
-        Abstention, Answer, AnswerStatus, Citation, DocumentKey, Kind, Sentence, SourceId, Span, Timestamp,
+        Abstention, Answer, AnswerStatus, Check, Citation, DocumentKey, Kind, Route, Sentence, SourceId, Span,
+        Timestamp,
     };
 
     fn citation(id: &str, text: &str, span: Span) -> Citation {
@@ -75,6 +154,7 @@ mod tests {
             title: String::new(),
             kind: Kind::Note,
             section: None,
+            page: None,
             source: SourceId::new("clinic"),
             effective: None,
             source_time: None,
@@ -84,11 +164,7 @@ mod tests {
 
     fn answer(citations: Vec<Citation>) -> Answer {
         let text = fold(&citations[0].quote);
-        Answer {
-            status: AnswerStatus::Answered,
-            reason: None,
-            sentences: vec![Sentence { text, support: 0.9, citations }],
-        }
+        Answer::answered(Route::Text, vec![Sentence { text, support: 0.9, check: Check::Verbatim, citations }])
     }
 
     fn check(answer: &Answer, documents: &[(DocumentKey, &str)]) -> Answer {
@@ -99,7 +175,7 @@ mod tests {
 
     fn is_withheld(answer: &Answer) -> bool {
         answer.status == AnswerStatus::Abstained
-            && answer.reason == Some(Abstention::WeakEvidence)
+            && answer.reason == Some(Abstention::Unsupported)
             && answer.sentences.is_empty()
     }
 

@@ -100,7 +100,7 @@ fn read_as(form: Form, content_type: &str, bytes: &[u8]) -> Result<Readable, Hin
     }
     let unknown = || Hindrance::new("unknown character set");
     let decoded = charset::decode(bytes, declared_charset(content_type).as_deref()).ok_or_else(unknown)?;
-    if matches!(form, Form::Undeclared | Form::Disguised) && looks_binary(&decoded) {
+    if matches!(form, Form::Undeclared | Form::Disguised) && (decoded.guessed || decoded.looks_binary()) {
         let words = match form {
             Form::Disguised => known_type(&media_type(content_type)),
             _ => "no content type, and no text".to_owned(),
@@ -181,10 +181,6 @@ fn known_type(media_type: &str) -> String {
         && media_type.split('/').count() == 2
         && media_type.bytes().all(|b| b.is_ascii_alphanumeric() || b"/+.-".contains(&b));
     if shaped { media_type.to_owned() } else { "unknown media type".to_owned() }
-}
-
-fn looks_binary(decoded: &charset::Decoded) -> bool {
-    decoded.guessed || decoded.text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}'))
 }
 
 #[cfg(test)]

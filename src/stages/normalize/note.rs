@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::stages::sections;
 
-use super::tidy;
+use super::{charset, tidy};
 
 const MAX_TITLE_CHARACTERS: usize = 120;
 const KEYS: [&str; 13] = [
@@ -29,11 +29,17 @@ const KEYS: [&str; 13] = [
     "status",
 ];
 
-/// Errors: not UTF-8, or nothing but white space.
+/// Bytes that are neither UTF-8 nor marked as UTF-16 are read as Windows-1252, and a finding says so.
+///
+/// Errors: no text at all, or nothing but white space.
 pub(super) fn normalize(bytes: &[u8], name: Option<&str>, namespace: &str) -> Result<Normalized, Unreadable> {
-    let decoded = std::str::from_utf8(bytes)
-        .map_err(|error| Unreadable::new(QuarantineReason::InvalidUtf8, format!("byte {}", error.valid_up_to())))?;
-    let whole = tidy::text(decoded);
+    let not_text = |at: usize| Unreadable::new(QuarantineReason::InvalidUtf8, format!("byte {at}"));
+    let valid_up_to = || std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    let decoded = charset::decode(bytes, None).ok_or_else(|| not_text(0))?;
+    if decoded.guessed && decoded.looks_binary() {
+        return Err(not_text(valid_up_to()));
+    }
+    let whole = tidy::text(&decoded.text);
     let (matter, body) = front_matter(&whole);
     let text = tidy::text(body);
     let key = matter.get("id").or(name).map(str::to_owned).unwrap_or_else(|| super::fingerprint(bytes));
@@ -44,6 +50,9 @@ pub(super) fn normalize(bytes: &[u8], name: Option<&str>, namespace: &str) -> Re
         return Err(Unreadable::new(QuarantineReason::EmptyNote, "no text"));
     }
     let mut findings = matter.findings();
+    if decoded.guessed {
+        findings.push(Finding { rule: "charset_guessed".into(), severity: Severity::Warning, path: "text".into() });
+    }
     let kind = matter.kind(&mut findings);
     let document = Document {
         source_key: key,
@@ -251,10 +260,20 @@ mod tests {
         for (bytes, reason) in [
             (b" \n\t\n".as_slice(), QuarantineReason::EmptyNote),
             (b"---\npatient: 1\n---\n", QuarantineReason::EmptyNote),
-            (b"caf\xe9", QuarantineReason::InvalidUtf8),
+            (b"caf\xe9 \x81\x02", QuarantineReason::InvalidUtf8),
         ] {
             assert_eq!(normalize(bytes, None, "main").unwrap_err().reason, reason);
         }
+    }
+
+    #[test]
+    fn an_older_character_set_is_read_and_told() {
+        let read = normalize(b"caf\xe9, 38 \xb0C", None, "main").unwrap();
+        let Outcome::Documents(documents) = read.outcome else { panic!("no document") };
+        assert_eq!(documents[0].text, "café, 38 °C");
+        assert_eq!(read.findings[0].rule, "charset_guessed");
+        let wide = normalize(b"\xff\xfec\0a\0f\0\xe9\0", None, "main").unwrap();
+        assert!(wide.findings.is_empty());
     }
 
     #[test]

@@ -41,7 +41,7 @@ async fn every_quote_stands_in_its_document_version_byte_for_byte() {
         }
         for sentence in answer["sentences"].as_array().unwrap() {
             let numbers = sentence["citations"].as_array().unwrap();
-            assert!(!numbers.is_empty(), "a sentence without a citation");
+            assert_eq!(numbers.is_empty(), sentence["check"] == "not_needed", "{sentence}");
             let spoken = folded(&text(&sentence["text"]));
             for number in numbers {
                 let cited = &citations[usize::try_from(number.as_u64().unwrap()).unwrap() - 1];

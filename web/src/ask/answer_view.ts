@@ -41,7 +41,7 @@ export class AnswerView {
         {},
         element("span", { class: "sentence" }, sentence.text),
         element("span", { class: "numbers" }, ...numbers),
-        numbers.length === 0 && element("span", { class: "muted small" }, "no citation"),
+        numbers.length === 0 && sentence.check !== "not_needed" && element("span", { class: "muted small" }, "no citation"),
       ),
     );
     for (const citation of sentence.citations) this.list(citation);
@@ -51,6 +51,8 @@ export class AnswerView {
     fill(this.freshness, freshnessBadge(freshness));
     if (status === "abstained") {
       this.tell(note("caution", element("strong", {}, "No answer given. "), abstentionWords(reason)));
+    } else if (status === "partial") {
+      this.tell(note("caution", element("strong", {}, "Not all of it. "), abstentionWords(reason)));
     } else {
       this.tell(element("p", { class: "visually-hidden" }, "The answer is complete."));
     }

@@ -72,8 +72,8 @@ function readBody(data: string): unknown {
 }
 
 function unfold(answer: WholeAnswer, onSentence: (sentence: Sentence) => void): AnswerEnd {
-  for (const { text, support, citations } of answer.sentences) {
-    onSentence({ text, support, citations: answer.citations.filter(({ number }) => citations.includes(number)) });
+  for (const { citations, ...sentence } of answer.sentences) {
+    onSentence({ ...sentence, citations: answer.citations.filter(({ number }) => citations.includes(number)) });
   }
   return { status: answer.status, reason: answer.reason, freshness: answer.freshness };
 }

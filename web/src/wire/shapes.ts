@@ -99,18 +99,20 @@ export interface Citation {
 export interface Sentence {
   text: string;
   support: number;
+  /** `not_needed`: it asserts nothing, so it has no citation. */
+  check?: "verbatim" | "counted" | "supported" | "not_needed";
   citations: Citation[];
 }
 
 export interface AnswerEnd {
-  status: "answered" | "abstained";
+  status: "answered" | "partial" | "abstained";
   reason: string | null;
   freshness: Freshness;
 }
 
 /** The answer as one JSON body, where sentences name their citations by number. */
 export interface WholeAnswer extends AnswerEnd {
-  sentences: { text: string; support: number; citations: number[] }[];
+  sentences: (Omit<Sentence, "citations"> & { citations: number[] })[];
   citations: Citation[];
 }
 

@@ -2,6 +2,9 @@
 
 const ABSTENTIONS: Record<string, string> = {
   no_evidence: "No record within your reach speaks to this question.",
+  not_mentioned: "What the question names is mentioned in no record within your reach.",
+  stale_sources: "What was found comes from feeds that have been silent for too long, and is withheld.",
+  unsupported: "Something that was found or written did not hold against the records, and was taken out.",
   weak_evidence: "Some records touch on this question, but none supports an answer well enough to state it.",
 };
 

@@ -322,9 +322,8 @@ fn damaged_documents_never_panic() {
     let seconds = std::env::var("ANAMNESIS_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
     let strategy = (0..seeds.len(), proptest::collection::vec((any::<usize>(), any::<u8>(), 0_usize..400), 0..6));
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(300));
     loop {
-        runner
+        proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(300))
             .run(&strategy, |(seed, damages)| {
                 read_all(Format::Cda, damaged(seeds[seed].clone(), &damages), &mut Tally::default());
                 Ok(())

@@ -1,0 +1,52 @@
+//! The extractive route: the best sentences of the passages found, or an abstention.
+
+use super::{AnswerError, AnswerFlow};
+use crate::access::Access;
+use crate::domain::{Answer, Passage, Query};
+use crate::stages::ground::{Candidate, Settings, candidates, select, without_unmentioned};
+use crate::stages::question::Question;
+use crate::stages::sentences::sentences as sentences_of;
+
+impl AnswerFlow {
+    pub(super) async fn from_text(
+        &self,
+        access: &Access,
+        query: &Query,
+        question: &Question,
+        sentences: usize,
+    ) -> Result<Answer, AnswerError> {
+        let retrieved = self.retrieve.run(access, query).await?;
+        let passages = match without_unmentioned(question, retrieved.passages) {
+            Ok(passages) => passages,
+            Err(reason) => return Ok(Answer::abstained(reason)),
+        };
+        let vector = match retrieved.vector {
+            Some(vector) => vector,
+            None => self.embedding.question(access, &query.text).await?,
+        };
+        let candidates = candidates(&passages, sentences_of);
+        let texts = candidate_texts(&candidates, &passages);
+        let vectors = self.embedding.sentences(texts).await?;
+        let settings = Settings { max_sentences: sentences, ..self.settings };
+        let chosen = select_aside(settings, query.text.clone(), vector, passages, candidates, vectors).await?;
+        self.hold_against_store(access, chosen).await
+    }
+}
+
+/// Selecting computes for longer than a request thread should.
+async fn select_aside(
+    settings: Settings,
+    question: String,
+    vector: Vec<f32>,
+    passages: Vec<Passage>,
+    candidates: Vec<Candidate>,
+    vectors: Vec<Vec<f32>>,
+) -> Result<Answer, AnswerError> {
+    let selecting =
+        tokio::task::spawn_blocking(move || select(&question, &vector, &passages, &candidates, &vectors, &settings));
+    selecting.await.map_err(|_| AnswerError::Stopped)
+}
+
+fn candidate_texts(candidates: &[Candidate], passages: &[Passage]) -> Vec<String> {
+    candidates.iter().map(|candidate| candidate.text(passages).unwrap_or_default().to_owned()).collect()
+}

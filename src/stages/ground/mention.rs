@@ -1,0 +1,131 @@
+//! What the question names must be mentioned: a passage about something else answers nothing.
+
+use std::collections::BTreeMap;
+
+use super::facts::is_structured;
+use crate::domain::{Abstention, Ask, Citation, DocumentKey, DocumentStatus, Kind, Passage, Timestamp};
+use crate::stages::question::{Named, Question, Sort, Thing, alike, names_in, tokens};
+use crate::stages::sentences::sentences;
+
+/// Words that name a thing rather than describing it, at most.
+const NAMING: usize = 3;
+
+/// The passages whose documents mention each thing that the question names by a known name, in any of its names.
+///
+/// Errors: no passage at all, or none that mentions them.
+pub fn without_unmentioned(question: &Question, passages: Vec<Passage>) -> Result<Vec<Passage>, Abstention> {
+    if passages.is_empty() {
+        return Err(Abstention::NoEvidence);
+    }
+    let named: Vec<Thing> =
+        question.things.iter().filter(|thing| thing.entry().sort != Sort::Demographic).copied().collect();
+    // A few words name a thing, and a fact's name has no synonym in a sentence; many describe one.
+    let names_it = is_structured(question) && question.ask != Ask::List && question.words.len() <= NAMING;
+    let words: &[String] = if names_it { &question.words } else { &[] };
+    if named.is_empty() && words.is_empty() {
+        return Ok(passages);
+    }
+    let mut mentions: BTreeMap<DocumentKey, bool> = BTreeMap::new();
+    for passage in &passages {
+        mentions.entry(passage.document.key.clone()).or_insert_with(|| {
+            let text = tokens(&format!("{}\n{}", passage.document.document.title, passage.document.document.text));
+            named.iter().all(|thing| mentioned(*thing, &text)) && words.iter().all(|word| said(word, &text))
+        });
+    }
+    let kept: Vec<Passage> =
+        passages.into_iter().filter(|passage| mentions.get(&passage.document.key) == Some(&true)).collect();
+    if kept.is_empty() { Err(Abstention::NotMentioned) } else { Ok(kept) }
+}
+
+fn said(word: &str, text: &[String]) -> bool {
+    let bare = |word: &str| {
+        word.trim_end_matches('s').trim_end_matches("ed").trim_end_matches("ing").trim_end_matches('e').to_owned()
+    };
+    text.iter().any(|other| other == word || bare(other) == bare(word) || (word.len() >= 5 && alike(word, other)))
+}
+
+fn mentioned(thing: Thing, words: &[String]) -> bool {
+    let stands = |name: &String| {
+        let name: Vec<&str> = name.split(' ').collect();
+        let same = |run: &[String]| run.iter().zip(&name).all(|(word, part)| one_word(word, part));
+        words.windows(name.len()).any(same)
+    };
+    thing.entry().names.iter().any(stands)
+}
+
+/// Forms of one word too: `fractures`, `diabetic`'s plural, a letter wrong in a long one.
+fn one_word(word: &str, part: &str) -> bool {
+    word == part || word.strip_suffix('s') == Some(part) || (part.len() >= 9 && alike(word, part))
+}
+
+/// Sentences of documents later than a fact that say of what the question names that it is over.
+pub fn later_denials(question: &Question, fact: &Citation, passages: &[Passage]) -> Vec<Citation> {
+    let is_allergy = fact.kind == Kind::Allergy;
+    let mut found: Vec<Citation> = Vec::new();
+    for passage in passages.iter().filter(|passage| is_later(passage, fact.as_of())) {
+        for span in sentences(&passage.document.document.text, passage.hit.chunk.span) {
+            let said = span.of(&passage.document.document.text).unwrap_or_default();
+            let words = tokens(said);
+            let about = question.things.iter().all(|thing| mentioned(*thing, &words))
+                && question.words.iter().all(|wanted| words.iter().any(|word| alike(word, wanted)));
+            if about && !said.contains('?') && says_over(question, &words, is_allergy) {
+                found.extend(Citation::of(&passage.document, span));
+            }
+        }
+    }
+    // A clinician's note says more than an appointment's reason.
+    let is_note = |citation: &Citation| matches!(citation.kind, Kind::Note | Kind::Report);
+    found.sort_by_key(|one| (!is_note(one), std::cmp::Reverse(one.as_of()), one.key.clone(), one.span));
+    found.dedup_by(|one, other| one.key == other.key && one.span == other.span);
+    found.truncate(2);
+    found
+}
+
+/// A structured record has its own standing; only prose speaks against one.
+fn is_later(passage: &Passage, fact: Timestamp) -> bool {
+    let document = &passage.document.document;
+    document.facts.is_empty()
+        && document.kind != Kind::Contact
+        && document.status == DocumentStatus::Current
+        && passage.document.as_of() > fact
+}
+
+/// Words that lie between a medicine and the word that stops it, at most.
+const NEAR: usize = 3;
+
+/// Whether what the question names is said to be over: `stopped warfarin`, `warfarin was discontinued`. Another drug
+/// nearer to that word is the one that was stopped.
+fn says_over(question: &Question, words: &[String], is_allergy: bool) -> bool {
+    const STOPPED: [&str; 7] = ["stopped", "discontinued", "discontinue", "ceased", "stop", "stopping", "longer"];
+    const REFUTED: [&str; 5] = ["refuted", "disproved", "delabeled", "delabelled", "removed"];
+    const KEPT: [&str; 8] = ["not", "don", "never", "if", "before", "until", "unless", "without"];
+    let over: &[&str] = if is_allergy { &REFUTED } else { &STOPPED };
+    if words.iter().any(|word| KEPT.contains(&word.as_str())) {
+        return false;
+    }
+    let named = names_in(words);
+    let is_meant = |name: &Named| name.things.iter().any(|thing| question.things.contains(thing));
+    let own = named.iter().filter(|name| is_meant(name)).map(|name| name.words.clone());
+    let by_word = words.iter().enumerate().filter(|(_, word)| question.words.iter().any(|wanted| alike(word, wanted)));
+    let own: Vec<std::ops::Range<usize>> = own.chain(by_word.map(|(at, _)| at..at + 1)).collect();
+    let others: Vec<std::ops::Range<usize>> =
+        named.iter().filter(|name| !is_meant(name) && is_drug(name)).map(|name| name.words.clone()).collect();
+    let cues = words.iter().enumerate().filter(|(_, word)| over.contains(&word.as_str())).map(|(at, _)| at);
+    cues.into_iter().any(|cue| {
+        let nearest = |ranges: &[std::ops::Range<usize>]| ranges.iter().map(|range| distance(range, cue)).min();
+        match (nearest(&own), nearest(&others)) {
+            (Some(own), Some(other)) => own <= NEAR && own < other,
+            (Some(own), None) => own <= NEAR,
+            (None, _) => false,
+        }
+    })
+}
+
+/// Words between a name and a place; 1 for neighbours.
+fn distance(name: &std::ops::Range<usize>, at: usize) -> usize {
+    if at < name.start { name.start - at } else { (at + 1).saturating_sub(name.end) }
+}
+
+fn is_drug(name: &Named) -> bool {
+    name.things.iter().any(|thing| matches!(thing.entry().sort, Sort::Drug | Sort::DrugGroup))
+}
