@@ -22,7 +22,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/opera
 	web/package.json web/vite.config.js web/tsconfig.json
 PREREQUISITES := bash scripts/check-prerequisites.sh
 
-.PHONY: help demo run build web web-if-node test bench bench-index bench-memory smoke lint licences clean-demo
+.PHONY: help demo run build web web-if-node test bench bench-embed bench-index bench-memory smoke lint licences clean-demo
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,20 @@ bench: build ## measure retrieval, embedding, ingest and search, each beside its
 bench-index: build ## measure the vector side of the index beside faiss
 	$(BINARY) models pull
 	cargo bench --locked --bench index
+
+# Set BENCH_TORCH=1 to have sentence-transformers as a peer, too: PyPI's torch brings several GB of CUDA libraries.
+BENCH_PYTHON := $(TARGET)/bench-venv/bin/python
+
+$(TARGET)/bench-venv/.installed: benches/embed/requirements.txt
+	@$(PREREQUISITES) python
+	python3 -m venv $(TARGET)/bench-venv
+	$(BENCH_PYTHON) -m pip install --quiet --disable-pip-version-check -r $< $(if $(BENCH_TORCH),torch sentence-transformers)
+	@touch $@
+
+bench-embed: build $(TARGET)/bench-venv/.installed ## measure embedding beside its peers, and what reduced precision costs
+	$(BINARY) models pull
+	ANAMNESIS_BENCH_PYTHON=$(abspath $(BENCH_PYTHON)) cargo bench --locked --profile $(PROFILE) --bench embed
+	cargo bench --locked --profile $(PROFILE) --bench embed -- quality
 
 bench-memory: ## measure the memory that a 2 GB file and 10,000 notes at once take
 	cargo build --locked --profile $(PROFILE)

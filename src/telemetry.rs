@@ -33,6 +33,20 @@ pub struct OutcomeLabel {
     pub outcome: String,
 }
 
+/// `urgent` (somebody waits) or `bulk`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LaneLabel {
+    pub lane: String,
+}
+
+/// How the embedding model computes: its precision, and the vector instructions of its kernels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ModelLabel {
+    pub precision: String,
+    pub vectors: String,
+}
+
+type LaneFamily = Family<LaneLabel, Histogram, fn() -> Histogram>;
 type LatencyFamily = Family<OutcomeLabel, Histogram, fn() -> Histogram>;
 
 /// All that is counted, in one registry. Shared behind an `Arc`.
@@ -63,6 +77,20 @@ pub struct Metrics {
     pub index_lag: Gauge<i64, AtomicI64>,
     pub tokens_refused: Family<RefusalLabel, Counter>,
     pub passages_embedded: Counter<u64, AtomicU64>,
+    /// Always 1; its labels tell how the model computes.
+    embedding_model: Family<ModelLabel, Gauge<i64, AtomicI64>>,
+    /// Texts that wait for the model.
+    pub embedding_waiting: Family<LaneLabel, Gauge<i64, AtomicI64>>,
+    pub embedding_queue_time: LaneFamily,
+    /// Of the texts of one request or batch.
+    pub tokenize_time: Histogram,
+    /// Of one group of texts.
+    pub embedding_compute_time: Histogram,
+    pub embedding_tokens: Counter<u64, AtomicU64>,
+    /// Texts longer than the model's window.
+    pub texts_cut: Counter<u64, AtomicU64>,
+    /// Questions whose vector was held from the time before.
+    pub questions_remembered: Counter<u64, AtomicU64>,
 }
 
 fn fast_histogram() -> Histogram {
@@ -94,6 +122,14 @@ impl Default for Metrics {
             index_lag: Gauge::default(),
             tokens_refused: Family::default(),
             passages_embedded: Counter::default(),
+            embedding_model: Family::default(),
+            embedding_waiting: Family::default(),
+            embedding_queue_time: Family::new_with_constructor(fast_histogram as fn() -> Histogram),
+            tokenize_time: fast_histogram(),
+            embedding_compute_time: fast_histogram(),
+            embedding_tokens: Counter::default(),
+            texts_cut: Counter::default(),
+            questions_remembered: Counter::default(),
         };
         metrics.register();
         metrics
@@ -140,6 +176,33 @@ impl Metrics {
         );
         registry.register("tokens_refused", "Tokens refused", self.tokens_refused.clone());
         registry.register("passages_embedded", "Passages through the model", self.passages_embedded.clone());
+        self.register_embedding();
+    }
+
+    fn register_embedding(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("embedding_model", "How the embedding model computes", self.embedding_model.clone());
+        registry.register("embedding_waiting", "Texts that wait for the model", self.embedding_waiting.clone());
+        registry.register_with_unit(
+            "embedding_queue_time",
+            "Wait for the model",
+            Unit::Seconds,
+            self.embedding_queue_time.clone(),
+        );
+        for (name, help, histogram) in [
+            ("tokenize_time", "Splitting texts into tokens, per request", &self.tokenize_time),
+            ("embedding_compute_time", "The model's pass over a group of texts", &self.embedding_compute_time),
+        ] {
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        }
+        registry.register("embedding_tokens", "Tokens through the model", self.embedding_tokens.clone());
+        registry.register("texts_cut", "Texts longer than the model's window", self.texts_cut.clone());
+        registry.register("questions_remembered", "Questions not computed again", self.questions_remembered.clone());
+    }
+
+    pub fn describe_model(&self, precision: &str, vectors: &str) {
+        let label = ModelLabel { precision: precision.to_owned(), vectors: vectors.to_owned() };
+        self.embedding_model.get_or_create(&label).set(1);
     }
 
     /// The OpenMetrics text.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
-use anamnesis::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
+use anamnesis::access::{Access, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use anamnesis::adapters::index::{Index, IndexChange, IndexSettings, IndexedChunk, IndexedDocument, Snapshot};
 use anamnesis::config::Config;
 use anamnesis::domain::{
@@ -86,7 +86,7 @@ fn changed_alone(index: &Index, world: &World, set: &Set) -> Outcome<f64> {
 async fn everyone() -> Outcome<Access> {
     let key = DevelopmentKey::random();
     let token = key.mint(&TokenGrant::new("bench", TenantId::new(TENANT), "system/*.rs"));
-    Ok(Verifier::development(key).verify(&token).await?)
+    Ok(Verifier::development(key).verify(&token, &Policy::default()).await?)
 }
 
 struct Named {

@@ -239,7 +239,7 @@ unsafe fn powers(scores: *const f32, count: usize, greatest: __m512) -> __m512 {
     let part = _mm512_sub_ps(x, whole);
     // The series of 2^part: (ln 2)^n / n!.
     let mut sum = _mm512_set1_ps(9.618_129e-3);
-    for coefficient in [5.550_411e-2, 0.240_226_5, 0.693_147_2, 1.0] {
+    for coefficient in [5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0] {
         sum = _mm512_fmadd_ps(sum, part, _mm512_set1_ps(coefficient));
     }
     _mm512_maskz_scalef_ps(lanes, sum, whole)

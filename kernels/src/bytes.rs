@@ -6,10 +6,10 @@
 
 use crate::buffer::Buffer;
 use crate::lanes::Lanes;
-use crate::level::{Kind, Level, at_level};
+#[cfg(target_arch = "x86_64")]
+use crate::level::Kind;
+use crate::level::{Level, at_level};
 use crate::linear::{Finish, finish_tile};
-use crate::processor::Processor;
-use crate::tile::even_tiles;
 
 /// Inputs multiplied by one instruction, per output.
 const DEPTH_STEP: usize = 4;
@@ -17,8 +17,6 @@ const DEPTH_STEP: usize = 4;
 const COLUMNS: usize = 32;
 /// Rows of a tile.
 const ROWS: usize = 12;
-/// Rows that are taken through all panels together.
-const BLOCK_ROWS: usize = 96;
 
 /// `output = finish(input * weight^T + bias)`, with both factors of the product in 8 bits.
 pub struct ByteLinear {
@@ -82,7 +80,7 @@ impl ByteLinear {
         quantized.fill(self.level, input, self.inputs);
         let (layer, input) = (self, &*quantized);
         #[cfg(target_arch = "x86_64")]
-        if self.level.0 == Kind::Avx512 && Processor::detected().avx512_vnni {
+        if self.level.0 == Kind::Avx512 && crate::processor::Processor::detected().avx512_vnni {
             // Safe: the processor has the instructions.
             return unsafe { x86::multiply_vnni(layer, rows, input, output, finish) };
         }
@@ -202,6 +200,10 @@ mod x86 {
 
     use super::*;
     use crate::lanes_x86::{Avx512, first_lanes};
+    use crate::tile::even_tiles;
+
+    /// Rows that are taken through all panels together.
+    const BLOCK_ROWS: usize = 96;
 
     #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
     pub(super) fn quantize_avx512(input: &[f32], width: usize, values: &mut [u8], ranges: &mut [(f32, f32)]) {

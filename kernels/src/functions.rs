@@ -29,7 +29,7 @@ pub(crate) fn exp2<L: Lanes>(x: L) -> L {
     let whole = x.round();
     let part = x.sub(whole);
     let mut p = L::splat(1.540_353e-4);
-    for coefficient in [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, 0.693_147_2, 1.0] {
+    for coefficient in [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0] {
         p = p.mul_add(part, L::splat(coefficient));
     }
     p.times_power_of_two(whole)

@@ -45,7 +45,8 @@ pub async fn load(config: &Config) -> Result<Embedder, Failure> {
     let manifest = manifest(config)?;
     let folder = pull(config, &manifest).await?;
     let device = device(&config.device)?;
-    let loading = tokio::task::spawn_blocking(move || Embedder::load(&manifest, &folder, device));
+    let precision = config.precision.parse()?;
+    let loading = tokio::task::spawn_blocking(move || Embedder::load_in(precision, &manifest, &folder, device));
     Ok(loading.await??)
 }
 

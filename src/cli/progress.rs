@@ -54,4 +54,9 @@ impl Progress for FetchBar {
     fn passed_over(&self, attempt: &Attempt) {
         self.bar.println(format!("     model {}: {}", attempt.place, attempt.error));
     }
+
+    fn recorded(&self, file: &str, sha256: &str) {
+        self.bar
+            .println(format!("     model {file}: no hash in the manifest; recorded {sha256}, which holds from now on"));
+    }
 }

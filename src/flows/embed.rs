@@ -1,23 +1,29 @@
-//! Texts to vectors on a bounded pool: a question never waits behind more than one batch of bulk work.
+//! Texts to vectors: what is known isn't computed again, and what somebody waits for goes first.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
+use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
-use crate::access::Upkeep;
-use crate::adapters::inference::{Embedder, InferenceError, Role};
+use super::embedding_queue::{EmbeddingQueue, Lane};
+use super::query_cache::{Key, QueryCache};
+use crate::access::{Access, Upkeep};
+use crate::adapters::inference::{Embedder, InferenceError, Role, Tokens};
 use crate::adapters::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
-/// Texts per bulk batch: large enough to keep the model busy, small enough for questions to pass between.
-const BULK_BATCH: usize = 32;
+/// Texts whose vectors are kept in one transaction.
+const BULK_BATCH: usize = 64;
+/// Batches under way at once: while one is kept, the model has the next.
+const BATCHES_AHEAD: usize = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
     #[error("the model failed")]
-    Inference(#[from] InferenceError),
+    Inference(#[source] Arc<InferenceError>),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the embedding task was stopped")]
@@ -26,34 +32,45 @@ pub enum EmbedError {
 
 pub struct EmbeddingPool {
     embedder: Arc<Embedder>,
-    questions: Semaphore,
-    bulk: Semaphore,
+    queue: EmbeddingQueue,
+    questions: QueryCache,
     metrics: Arc<Metrics>,
 }
 
 impl EmbeddingPool {
-    pub fn new(embedder: Embedder, metrics: Arc<Metrics>) -> Self {
-        Self { embedder: Arc::new(embedder), questions: Semaphore::new(2), bulk: Semaphore::new(1), metrics }
+    /// Starts the threads that compute; they end when the pool is dropped.
+    pub fn start(embedder: Embedder, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let embedder = Arc::new(embedder);
+        metrics.describe_model(&embedder.precision().to_string(), embedder.vector_level());
+        tracing::info!(precision = %embedder.precision(), vectors = embedder.vector_level(), "embedding model loaded");
+        let queue = EmbeddingQueue::start(embedder.clone(), metrics.clone())?;
+        Ok(Self { embedder, queue, questions: QueryCache::default(), metrics })
     }
 
     pub fn embedder(&self) -> &Embedder {
         &self.embedder
     }
 
-    /// The vector of a question.
-    pub async fn question(&self, text: &str) -> Result<Vec<f32>, EmbedError> {
-        let _turn = self.questions.acquire().await.map_err(|_| EmbedError::Stopped)?;
-        let mut vectors = self.run(vec![text.to_owned()], Role::Query).await?;
-        vectors.pop().ok_or(EmbedError::Stopped)
+    /// The vector of a question. Asked again by the same caller, it is remembered.
+    pub async fn question(&self, access: &Access, text: &str) -> Result<Vec<f32>, EmbedError> {
+        let key = Key::new(access, text);
+        if let Some(vector) = self.questions.get(key) {
+            self.metrics.questions_remembered.inc();
+            return Ok(vector);
+        }
+        let tokens = self.tokenize(vec![text.to_owned()], Role::Query).await?;
+        let vector = self.queue.vectors(Lane::Urgent, tokens).await?.pop().ok_or(EmbedError::Stopped)?;
+        self.questions.keep(key, &vector);
+        Ok(vector)
     }
 
-    /// Vectors of an answer's candidate sentences, in order: few and short, so they go with the questions.
+    /// Vectors of an answer's candidate sentences, in order: somebody waits for them, so they go with the questions.
     pub async fn sentences(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let _turn = self.questions.acquire().await.map_err(|_| EmbedError::Stopped)?;
-        self.run(texts, Role::Passage).await
+        let tokens = self.tokenize(texts, Role::Passage).await?;
+        self.queue.vectors(Lane::Urgent, tokens).await
     }
 
     /// Vectors of passages, in order; what the store knows already isn't embedded again.
@@ -74,8 +91,13 @@ impl EmbeddingPool {
         }
         progress((texts.len() - missing.len()) as u64);
         let missing: Vec<(&str, &str)> = missing.into_iter().collect();
+        let mut batches = Vec::new();
         for batch in missing.chunks(BULK_BATCH) {
-            let fresh = self.bulk_batch(batch).await?;
+            batches.push(self.bulk_batch(batch));
+        }
+        let mut batches = stream::iter(batches).buffered(BATCHES_AHEAD);
+        while let Some(fresh) = batches.next().await {
+            let fresh = fresh?;
             store.keep_embeddings(upkeep, self.embedder.revision(), &fresh).await?;
             progress(fresh.len() as u64);
             known.extend(fresh);
@@ -84,19 +106,102 @@ impl EmbeddingPool {
     }
 
     async fn bulk_batch(&self, batch: &[(&str, &str)]) -> Result<Vec<(String, Vec<f32>)>, EmbedError> {
-        let _turn = self.bulk.acquire().await.map_err(|_| EmbedError::Stopped)?;
-        let texts = batch.iter().map(|(_, text)| (*text).to_owned()).collect();
-        let vectors = self.run(texts, Role::Passage).await?;
+        let tokens = self.tokenize(batch.iter().map(|(_, text)| (*text).to_owned()).collect(), Role::Passage).await?;
+        let vectors = self.queue.vectors(Lane::Bulk, tokens).await?;
         self.metrics.passages_embedded.inc_by(batch.len() as u64);
         Ok(batch.iter().map(|(hash, _)| (*hash).to_owned()).zip(vectors).collect())
     }
 
-    async fn run(&self, texts: Vec<String>, role: Role) -> Result<Vec<Vec<f32>>, EmbedError> {
+    /// Off the threads that serve requests, and off those that compute.
+    async fn tokenize(&self, texts: Vec<String>, role: Role) -> Result<Vec<Tokens>, EmbedError> {
         let embedder = self.embedder.clone();
-        let vectors = tokio::task::spawn_blocking(move || {
+        let started = Instant::now();
+        let tokenizing = tokio::task::spawn_blocking(move || {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            embedder.embed(&texts, role)
+            embedder.tokenize(&texts, role)
         });
-        Ok(vectors.await.map_err(|_| EmbedError::Stopped)??)
+        let tokens = tokenizing.await.map_err(|_| EmbedError::Stopped)?;
+        let tokens = tokens.map_err(|error| EmbedError::Inference(Arc::new(error)))?;
+        self.metrics.tokenize_time.observe(started.elapsed().as_secs_f64());
+        self.report_cuts(&tokens, role);
+        Ok(tokens)
+    }
+
+    /// Passages are made to fit, so a cut one is worth a warning; a question may be as long as its asker likes.
+    fn report_cuts(&self, tokens: &[Tokens], role: Role) {
+        let cut: Vec<usize> = tokens.iter().map(Tokens::cut).filter(|cut| *cut > 0).collect();
+        if cut.is_empty() {
+            return;
+        }
+        self.metrics.texts_cut.inc_by(cut.len() as u64);
+        if role == Role::Passage {
+            let unseen: usize = cut.iter().sum();
+            tracing::warn!(
+                texts = cut.len(),
+                tokens = unseen,
+                "texts go beyond the model's window; their ends aren't in the vectors"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/support/tiny_model.rs"]
+mod tiny_model;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{DevelopmentKey, Policy, TokenGrant, Verifier};
+    use crate::adapters::inference::{DeviceChoice, Manifest};
+    use crate::domain::TenantId;
+
+    fn pool() -> EmbeddingPool {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest::parse(&super::tiny_model::write_tiny_model(folder.path(), 5)).unwrap();
+        let embedder = Embedder::load(&manifest, folder.path(), DeviceChoice::Cpu).unwrap();
+        EmbeddingPool::start(embedder, Arc::default()).unwrap()
+    }
+
+    async fn caller(name: &str) -> Access {
+        let key = DevelopmentKey::random();
+        let token = key.mint(&TokenGrant::new(name, TenantId::new("main"), "system/*.rs"));
+        Verifier::development(key).verify(&token, &Policy::default()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn vectors_come_in_the_order_of_their_texts_whoever_else_asks() {
+        let pool = pool();
+        let texts = |of: usize| -> Vec<String> {
+            (0..50).map(|n| format!("patient {of} {n} ") + &"has fever ".repeat(n % 7)).collect()
+        };
+        let (one, two) = tokio::join!(pool.sentences(texts(1)), pool.sentences(texts(2)));
+        for (vectors, texts) in [(one.unwrap(), texts(1)), (two.unwrap(), texts(2))] {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let expected = pool.embedder().embed(&texts, Role::Passage).unwrap();
+            assert_eq!(vectors.len(), texts.len());
+            for (one, other) in vectors.iter().flatten().zip(expected.iter().flatten()) {
+                assert!((one - other).abs() < 1e-5);
+            }
+        }
+        assert!(pool.sentences(Vec::new()).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_question_is_remembered_for_its_caller_alone() {
+        let pool = pool();
+        let (ann, bob) = (caller("ann").await, caller("bob").await);
+        let first = pool.question(&ann, "has the patient fever").await.unwrap();
+        assert_eq!(pool.question(&ann, "has the patient fever").await.unwrap(), first);
+        assert_eq!(pool.metrics.questions_remembered.get(), 1);
+        pool.question(&bob, "has the patient fever").await.unwrap();
+        assert_eq!(pool.metrics.questions_remembered.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_question_longer_than_the_window_is_counted() {
+        let pool = pool();
+        pool.question(&caller("ann").await, &"pain ".repeat(500)).await.unwrap();
+        assert_eq!(pool.metrics.texts_cut.get(), 1);
     }
 }

@@ -58,7 +58,7 @@ impl RetrieveFlow {
     pub async fn run(&self, access: &Access, query: &Query) -> Result<Retrieved, RetrieveError> {
         let vector = match query.mode {
             Mode::Keyword => None,
-            Mode::Dense | Mode::Hybrid => Some(self.embedding.question(&query.text).await?),
+            Mode::Dense | Mode::Hybrid => Some(self.embedding.question(access, &query.text).await?),
         };
         let (hits, plan) = self.search(access, query, vector.clone()).await?;
         let passages = self.passages(access, hits, query.limit).await?;

@@ -30,6 +30,7 @@ impl CrossEncoder {
         if manifest.task != Task::Rank {
             return Err(InferenceError::Unloadable("the manifest's task isn't rank".to_owned()));
         }
+        let manifest = &manifest.with_record(folder);
         let (config, weights) = read(manifest, folder, &device.open()?)?;
         let head = Head::load(&weights, config.hidden_size)?;
         Ok(Self {

@@ -20,6 +20,34 @@ pub enum Role {
     Passage,
 }
 
+/// A text as the model takes it.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    ids: Vec<u32>,
+    cut: usize,
+}
+
+impl Tokens {
+    #[cfg(test)]
+    pub(crate) fn from_ids(ids: Vec<u32>) -> Self {
+        Self { ids, cut: 0 }
+    }
+
+    /// Special tokens included.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Tokens of the text's end that the model doesn't see.
+    pub fn cut(&self) -> usize {
+        self.cut
+    }
+}
+
 /// A loaded embedding model. Cheap to share, costly to load; every method may run on many threads.
 pub struct Embedder {
     network: Network,
@@ -31,6 +59,8 @@ pub struct Embedder {
     passage_prefix: String,
     dimension: usize,
     max_tokens: usize,
+    /// The longest input, special tokens included.
+    window: usize,
     revision: String,
     precision: Precision,
 }
@@ -53,6 +83,7 @@ impl Embedder {
         if manifest.task != Task::Embed {
             return Err(InferenceError::Unloadable("the manifest's task isn't embed".to_owned()));
         }
+        let manifest = &manifest.with_record(folder);
         let precision = precision.choose(manifest, device)?;
         let device = device.open()?;
         let counter = load_tokenizer(manifest, folder)?;
@@ -70,6 +101,7 @@ impl Embedder {
             passage_prefix: manifest.passage_prefix.clone(),
             dimension: manifest.dimension,
             max_tokens: manifest.max_tokens - specials - prefix,
+            window: manifest.max_tokens,
             revision: manifest.fingerprint(precision),
             precision,
         })
@@ -81,10 +113,8 @@ impl Embedder {
     /// until it is done.
     pub fn embed(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>, InferenceError> {
         let sequences = self.tokenize(texts, role)?;
-        let sequences: Vec<Sequence> = sequences.iter().map(|ids| Sequence::single(ids)).collect();
-        let mut vectors = self.network.forward(&sequences)?;
-        vectors.iter_mut().for_each(|vector| to_unit_length(Level::best(), vector));
-        Ok(vectors)
+        let sequences: Vec<Sequence> = sequences.iter().map(|text| Sequence::single(&text.ids)).collect();
+        Ok(unit(self.network.forward(&sequences)?))
     }
 
     /// Tokens of the whole text, without the special ones; what can't be tokenized counts its bytes.
@@ -110,18 +140,44 @@ impl Embedder {
         &self.revision
     }
 
-    fn tokenize(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<u32>>, InferenceError> {
+    /// One per text, in order, on rayon's threads: what [`compute`](Self::compute) takes.
+    pub fn tokenize(&self, texts: &[&str], role: Role) -> Result<Vec<Tokens>, InferenceError> {
         let prefix = match role {
             Role::Query => &self.query_prefix,
             Role::Passage => &self.passage_prefix,
         };
-        let tokenize =
-            |(position, text): (usize, &&str)| match self.tokenizer.encode_fast(format!("{prefix}{text}"), true) {
-                Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-                Err(_) => Err(InferenceError::Tokens { position }),
-            };
+        let tokenize = |(position, text): (usize, &&str)| {
+            self.tokens(&format!("{prefix}{text}")).map_err(|_| InferenceError::Tokens { position })
+        };
         texts.par_iter().enumerate().map(tokenize).collect()
     }
+
+    fn tokens(&self, text: &str) -> Result<Tokens, tokenizers::Error> {
+        let ids = self.tokenizer.encode_fast(text, true)?.get_ids().to_vec();
+        // Only a text that fills the window can have been cut: few are looked at twice.
+        let cut = if ids.len() < self.window { 0 } else { self.counter.encode_fast(text, true)?.len() - ids.len() };
+        Ok(Tokens { ids, cut })
+    }
+
+    /// One vector of unit length per text, in order, on the calling thread.
+    pub fn compute(&self, texts: &[&Tokens]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let sequences: Vec<Sequence> = texts.iter().map(|text| Sequence::single(&text.ids)).collect();
+        Ok(unit(self.network.forward_here(&sequences)?))
+    }
+
+    pub fn is_on_cpu(&self) -> bool {
+        self.network.is_on_cpu()
+    }
+
+    /// The processor's vector instructions that the kernels use.
+    pub fn vector_level(&self) -> &'static str {
+        Level::best().name()
+    }
+}
+
+fn unit(mut vectors: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    vectors.iter_mut().for_each(|vector| to_unit_length(Level::best(), vector));
+    vectors
 }
 
 #[cfg(test)]
@@ -137,10 +193,17 @@ mod tests {
 
     /// The default model, where its files are there already.
     fn real() -> Option<Embedder> {
+        real_in(Precision::F32)
+    }
+
+    fn real_in(precision: Precision) -> Option<Embedder> {
         let manifest = Manifest::default_embedder();
         let folder = std::env::var_os("ANAMNESIS_MODEL_DIR").map(|cache| manifest.folder_in(Path::new(&cache)));
         match folder.filter(|folder| folder.is_dir()) {
-            Some(folder) => Some(Embedder::load(&manifest, &folder, DeviceChoice::Cpu).unwrap()),
+            Some(folder) => {
+                let choice = PrecisionChoice::Fixed(precision);
+                Some(Embedder::load_in(choice, &manifest, &folder, DeviceChoice::Cpu).unwrap())
+            }
             None => {
                 eprintln!("SKIPPED: ANAMNESIS_MODEL_DIR doesn't hold {}", manifest.name);
                 None
@@ -204,6 +267,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_off_is_told() {
+        let (embedder, ..) = tiny();
+        for (words, cut) in [(3, 0), (embedder.max_tokens(), 0), (embedder.max_tokens() + 1, 1), (500, 454)] {
+            let text = "pain ".repeat(words);
+            let tokens = embedder.tokenize(&[&text], Role::Passage).unwrap();
+            assert_eq!((tokens[0].cut(), tokens[0].len()), (cut, words.min(MAX_TOKENS - 2) + 2));
+        }
+    }
+
+    #[test]
+    fn a_thread_of_ones_own_computes_the_same() {
+        let (embedder, ..) = tiny();
+        let texts = ["fever", "", "the patient has no chest pain"];
+        let tokens = embedder.tokenize(&texts, Role::Passage).unwrap();
+        let here = embedder.compute(&tokens.iter().collect::<Vec<_>>()).unwrap();
+        for (one, other) in here.iter().zip(embedder.embed(&texts, Role::Passage).unwrap()) {
+            assert!(dot(one, &other) > 0.999_99);
+        }
+    }
+
+    #[test]
     fn tokens_are_counted_to_the_end_and_without_the_special_ones() {
         let (embedder, ..) = tiny();
         assert_eq!(embedder.count_tokens(&"pain ".repeat(500)), 500);
@@ -261,5 +345,30 @@ mod tests {
     fn the_default_model_is_alike_however_batched() {
         let Some(embedder) = real() else { return };
         assert_batching_changes_nothing(&embedder);
+    }
+
+    /// The least cosine between the vectors of the same texts.
+    fn least_cosine(one: &Embedder, other: &Embedder) -> f32 {
+        let texts = assorted();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let embed = |embedder: &Embedder| embedder.embed(&texts, Role::Passage).unwrap();
+        embed(one).iter().zip(embed(other)).map(|(one, other)| dot(one, &other)).fold(1.0, f32::min)
+    }
+
+    #[test]
+    fn in_8_bits_a_vector_is_near_the_reference_and_alike_however_batched() {
+        let (full, manifest, folder) = tiny();
+        let int8 = PrecisionChoice::Fixed(Precision::Int8);
+        let reduced = Embedder::load_in(int8, &manifest, folder.path(), DeviceChoice::Cpu).unwrap();
+        assert_ne!(full.revision(), reduced.revision());
+        assert!(least_cosine(&full, &reduced) > 0.995);
+        assert_batching_changes_nothing(&reduced);
+    }
+
+    #[test]
+    fn the_default_model_in_8_bits_is_near_the_reference() {
+        let (Some(full), Some(reduced)) = (real(), real_in(Precision::Int8)) else { return };
+        let cosine = least_cosine(&full, &reduced);
+        assert!(cosine > 0.99, "{cosine}");
     }
 }

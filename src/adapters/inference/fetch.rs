@@ -13,11 +13,14 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::{Hub, Manifest, ModelFile, Package};
 use super::package;
+use super::record::{self, Recorded};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence within a download.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 1 << 20;
+/// A file of unknown size may not fill the disk.
+const MOST_UNPINNED_BYTES: u64 = 4 << 30;
 
 /// The outside places that may be asked.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub trait Progress: Send + Sync {
     /// Bytes had so far of one file, or of a package. The total of a package is an estimate.
     fn advanced(&self, _what: &str, _done: u64, _total: u64) {}
     fn passed_over(&self, _attempt: &Attempt) {}
+    /// A file that the manifest doesn't pin came first with this hash, and must have it from now on.
+    fn recorded(&self, _file: &str, _sha256: &str) {}
 }
 
 /// Tells nobody.
@@ -113,7 +118,7 @@ fn listed(attempts: &[Attempt]) -> String {
 /// Whether the cache holds every file of the model with the right bytes. Reads them all.
 pub fn is_complete(manifest: &Manifest, cache: &Path) -> bool {
     let folder = manifest.folder_in(cache);
-    manifest.files.iter().all(|file| holds(&folder.join(&file.name), file))
+    manifest.with_record(&folder).files.iter().all(|file| holds(&folder.join(&file.name), file))
 }
 
 /// The folder with the model's files, fetched if need be.
@@ -127,6 +132,7 @@ pub async fn obtain(
     progress: &dyn Progress,
 ) -> Result<PathBuf, FetchError> {
     let folder = manifest.folder_in(cache);
+    let manifest = &manifest.with_record(&folder);
     if is_complete(manifest, cache) {
         return Ok(folder);
     }
@@ -138,6 +144,7 @@ pub async fn obtain(
         match source.fetch(manifest, staging.path(), progress).await {
             Ok(()) => {
                 take_into_service(manifest, staging.path(), &folder).map_err(FetchError::Cache)?;
+                record_unpinned(manifest, &folder, progress).map_err(FetchError::Cache)?;
                 return Ok(folder);
             }
             Err(error) => {
@@ -201,10 +208,11 @@ async fn from_hub(
         if !response.status().is_success() {
             return Err(SourceError::Status(response.status().as_u16()));
         }
+        let announced = response.content_length();
         let mut writer = VerifiedWriter::create(staging, file)?;
         while let Some(bytes) = response.chunk().await.map_err(SourceError::Interrupted)? {
             writer.write(&bytes)?;
-            progress.advanced(&file.name, writer.written, file.bytes);
+            progress.advanced(&file.name, writer.written, file.bytes.or(announced).unwrap_or(writer.written));
         }
         writer.finish()?;
     }
@@ -216,9 +224,21 @@ fn take_into_service(manifest: &Manifest, staging: &Path, folder: &Path) -> io::
     manifest.files.iter().try_for_each(|file| fs::rename(staging.join(&file.name), folder.join(&file.name)))
 }
 
+/// Files that the manifest doesn't pin are pinned from now on by what came.
+fn record_unpinned(manifest: &Manifest, folder: &Path, progress: &dyn Progress) -> io::Result<()> {
+    let mut came = Vec::new();
+    for file in manifest.files.iter().filter(|file| !file.is_pinned()) {
+        let path = folder.join(&file.name);
+        let (bytes, sha256) = (fs::metadata(&path)?.len(), digest(&path)?);
+        progress.recorded(&file.name, &sha256);
+        came.push((file.name.clone(), Recorded { bytes, sha256 }));
+    }
+    if came.is_empty() { Ok(()) } else { record::write(folder, came) }
+}
+
 fn holds(path: &Path, file: &ModelFile) -> bool {
-    let has_size = fs::metadata(path).is_ok_and(|found| found.len() == file.bytes);
-    has_size && digest(path).is_ok_and(|found| found == file.sha256)
+    let has_size = fs::metadata(path).is_ok_and(|found| file.bytes == Some(found.len()));
+    has_size && digest(path).is_ok_and(|found| file.sha256.as_ref() == Some(&found))
 }
 
 fn digest(path: &Path) -> io::Result<String> {
@@ -250,7 +270,7 @@ impl<'a> VerifiedWriter<'a> {
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
         self.written += bytes.len() as u64;
-        if self.written > self.expected.bytes {
+        if self.written > self.expected.bytes.unwrap_or(MOST_UNPINNED_BYTES) {
             return Err(self.mismatch());
         }
         self.hasher.update(bytes);
@@ -259,7 +279,8 @@ impl<'a> VerifiedWriter<'a> {
 
     pub(super) fn finish(self) -> Result<(), SourceError> {
         let found = hex::encode(self.hasher.clone().finalize());
-        if self.written != self.expected.bytes || found != self.expected.sha256 {
+        let as_pinned = self.expected.bytes == Some(self.written) && self.expected.sha256.as_ref() == Some(&found);
+        if self.expected.is_pinned() && !as_pinned {
             return Err(self.mismatch());
         }
         Ok(self.target.sync_all()?)
@@ -324,9 +345,9 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Recorded(Mutex<Vec<String>>);
+    struct Heard(Mutex<Vec<String>>);
 
-    impl Progress for Recorded {
+    impl Progress for Heard {
         fn trying(&self, place: &Place) {
             self.0.lock().unwrap().push(place.to_string());
         }
@@ -346,7 +367,7 @@ mod tests {
     async fn the_hub_fills_the_cache_and_a_full_cache_asks_nobody() {
         let (model, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let manifest = tiny(model.path());
-        let progress = Recorded::default();
+        let progress = Heard::default();
         let places = hub(serve(model.path().to_owned()));
         let folder = obtain(&manifest, cache.path(), &places, &progress).await.unwrap();
         assert_eq!(folder, cache.path().join("tiny/1"));
@@ -389,6 +410,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_comes_first_for_a_file_without_a_hash_must_come_from_then_on() {
+        let (model, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let pinned = tiny(model.path());
+        let mut manifest = pinned.clone();
+        (manifest.files[2].bytes, manifest.files[2].sha256) = (None, None);
+        assert!(!is_complete(&manifest, cache.path()));
+        let places = hub(serve(model.path().to_owned()));
+        let folder = obtain(&manifest, cache.path(), &places, &Silent).await.unwrap();
+        assert!(is_complete(&manifest, cache.path()));
+        assert_eq!(manifest.with_record(&folder), pinned);
+        let weights = folder.join("model.safetensors");
+        let mut other = fs::read(&weights).unwrap();
+        other[100] ^= 1;
+        fs::write(&weights, &other).unwrap();
+        assert!(!is_complete(&manifest, cache.path()), "other bytes in the cache");
+        fs::write(model.path().join("model.safetensors"), &other).unwrap();
+        let error = only_error(obtain(&manifest, cache.path(), &places, &Silent).await);
+        assert!(matches!(error, SourceError::Mismatch { .. }), "other bytes from the hub");
+    }
+
+    #[tokio::test]
     async fn each_place_is_tried_in_turn_and_every_reason_told() {
         let (model, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut manifest = tiny(model.path());
@@ -397,7 +439,7 @@ mod tests {
         }
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let places = Places { hub: Some(format!("http://{free}")), python: Some("/nowhere/python3".into()) };
-        let progress = Recorded::default();
+        let progress = Heard::default();
         let error = obtain(&manifest, cache.path(), &places, &progress).await.unwrap_err().to_string();
         let tried = progress.0.lock().unwrap().join(", ");
         assert_eq!(

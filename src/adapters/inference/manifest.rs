@@ -6,6 +6,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::precision::Precision;
+use super::record;
 
 const DEFAULT: &str = include_str!("../../../models/all-MiniLM-L6-v2.toml");
 
@@ -60,9 +61,16 @@ pub enum Pooling {
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
     pub name: String,
-    pub bytes: u64,
+    /// With `sha256`, or not at all: then the first download is recorded, and holds from then on.
+    pub bytes: Option<u64>,
     /// Lower-case hex.
-    pub sha256: String,
+    pub sha256: Option<String>,
+}
+
+impl ModelFile {
+    pub(super) fn is_pinned(&self) -> bool {
+        self.sha256.is_some()
+    }
 }
 
 /// A repository on the Hugging Face hub.
@@ -126,6 +134,17 @@ impl Manifest {
         cache.join(&self.name).join(&self.revision)
     }
 
+    /// With the sizes and hashes that were recorded in `folder` for files that have none here.
+    pub fn with_record(&self, folder: &Path) -> Self {
+        let mut manifest = self.clone();
+        for file in manifest.files.iter_mut().filter(|file| file.sha256.is_none()) {
+            if let Some(recorded) = record::read(folder).remove(&file.name) {
+                (file.bytes, file.sha256) = (Some(recorded.bytes), Some(recorded.sha256));
+            }
+        }
+        manifest
+    }
+
     /// Names all that decides about a vector: vectors are comparable only under one fingerprint.
     pub fn fingerprint(&self, precision: Precision) -> String {
         let mut files: Vec<_> = self.files.iter().map(|file| (&file.name, &file.sha256)).collect();
@@ -149,8 +168,10 @@ impl Manifest {
         let names = || self.files.iter().map(|file| file.name.as_str()).chain([&*self.name, &*self.revision]);
         if !names().all(is_plain_name) {
             Some("names and revision may hold letters, digits, `.`, `_` and `-` only")
-        } else if !self.files.iter().all(|file| is_sha256(&file.sha256)) {
+        } else if !self.files.iter().all(|file| file.sha256.as_deref().is_none_or(is_sha256)) {
             Some("sha256 must be 64 lower-case hex digits")
+        } else if !self.files.iter().all(|file| file.sha256.is_some() == file.bytes.is_some()) {
+            Some("a file has both bytes and sha256, or neither")
         } else if !self.packages.iter().all(Package::is_plain) {
             Some("a package's name, version or folder holds an unexpected character")
         } else {
@@ -210,6 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn every_manifest_in_the_folder_is_valid_and_named_as_its_file() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let manifests: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+        assert!(manifests.len() >= 10);
+        for path in manifests {
+            let manifest = Manifest::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            assert_eq!(path.file_stem().unwrap().to_str(), Some(&*manifest.name));
+            assert!(manifest.hub.is_some());
+        }
+    }
+
+    #[test]
     fn unknown_fields_are_refused() {
         assert!(refusal("normalize", "colour = 1\nnormalize").contains("colour"));
         assert!(refusal("bytes = 612", "bytes = 612\nurl = \"x\"").contains("url"));
@@ -229,8 +263,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_needs_its_hash() {
+    fn a_hash_is_one_and_comes_with_its_size() {
         assert!(refusal("sha256 = \"953f", "sha256 = \"X53f").contains("sha256"));
+        assert!(refusal("bytes = 612", "").contains("both"));
         assert!(refusal("name = \"tokenizer.json\"", "name = \"vocab.txt\"").contains("tokenizer.json"));
     }
 
@@ -245,7 +280,7 @@ mod tests {
         let elsewhere = Manifest { hub: None, packages: Vec::new(), ..manifest.clone() };
         assert_eq!(manifest.fingerprint(Precision::F32), elsewhere.fingerprint(Precision::F32));
         let mut other_weights = manifest.clone();
-        other_weights.files[2].sha256 = "0".repeat(64);
+        other_weights.files[2].sha256 = Some("0".repeat(64));
         let others = [
             other_weights,
             Manifest { pooling: Pooling::Cls, ..manifest.clone() },

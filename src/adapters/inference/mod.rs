@@ -21,6 +21,7 @@ mod package;
 mod packed;
 mod padded;
 mod precision;
+mod record;
 mod remote;
 #[cfg(test)]
 #[path = "../../../tests/support/tiny_model.rs"]
@@ -29,7 +30,7 @@ mod tokens;
 mod weights;
 
 pub use cross_encoder::CrossEncoder;
-pub use embedder::{Embedder, Role};
+pub use embedder::{Embedder, Role, Tokens};
 pub use fetch::{Attempt, FetchError, Place, Places, Progress, Silent, SourceError, is_complete, obtain};
 pub use generation::{GenerateError, Generation, Generator};
 pub use generator_manifest::{ChatTemplate, GeneratorArchitecture, GeneratorManifest};

@@ -61,6 +61,18 @@ impl Network {
         }
     }
 
+    /// As [`forward`](Self::forward), on the calling thread.
+    pub(super) fn forward_here(&self, sequences: &[Sequence]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        match &self.bert {
+            Bert::Packed(model) => Ok(model.run(sequences, |states| self.pool(model, states))?),
+            Bert::Padded(model) => self.forward_padded(model, sequences),
+        }
+    }
+
+    pub(super) fn is_on_cpu(&self) -> bool {
+        matches!(self.bert, Bert::Packed(_))
+    }
+
     fn forward_packed(&self, model: &PackedBert, sequences: &[Sequence]) -> Result<Vec<Vec<f32>>, InferenceError> {
         let compute = |group: &[Sequence]| model.run(group, |states| self.pool(model, states));
         let groups: Vec<Vec<Vec<f32>>> = even_groups(sequences, rayon::current_num_threads())
@@ -152,6 +164,26 @@ mod tests {
                 assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-5), "{one:?} {other:?}");
             }
             assert!(vectors[0].iter().zip(&vectors[28]).any(|(one, other)| (one - other).abs() > 0.01));
+        }
+    }
+
+    #[test]
+    fn the_default_model_packed_is_candles_own() {
+        let manifest = Manifest::default_embedder();
+        let cache = std::env::var_os("ANAMNESIS_MODEL_DIR").map(std::path::PathBuf::from);
+        let Some(folder) = cache.map(|cache| manifest.folder_in(&cache)).filter(|folder| folder.is_dir()) else {
+            eprintln!("SKIPPED: ANAMNESIS_MODEL_DIR doesn't hold {}", manifest.name);
+            return;
+        };
+        let packed = Network::load(&manifest, &folder, &Device::Cpu, Precision::F32).unwrap();
+        let sequences: Vec<Vec<u32>> =
+            [3, 14, 64, 200, 256].iter().map(|length| (0..*length).map(|n| 1000 + n * 97 % 20_000).collect()).collect();
+        let sequences: Vec<Sequence> = sequences.iter().map(|ids| Sequence::single(ids)).collect();
+        let other = padded(&manifest, &folder).forward(&sequences).unwrap();
+        for (one, other) in packed.forward(&sequences).unwrap().iter().zip(&other) {
+            let dot = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+            let cosine = dot(one, other) / (dot(one, one) * dot(other, other)).sqrt();
+            assert!(cosine > 0.999_99, "{cosine}");
         }
     }
 

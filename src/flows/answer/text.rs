@@ -22,7 +22,7 @@ impl AnswerFlow {
         };
         let vector = match retrieved.vector {
             Some(vector) => vector,
-            None => self.embedding.question(&query.text).await?,
+            None => self.embedding.question(access, &query.text).await?,
         };
         let candidates = candidates(&passages, sentences_of);
         let texts = candidate_texts(&candidates, &passages);

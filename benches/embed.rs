@@ -1,0 +1,188 @@
+//! `make bench-embed`: passages per second and a query's latency beside the peers, interleaved, as a table and as
+//! `bench/results/embed.json`; and what reduced precision costs in quality (`bench/results/embed-quality.json`).
+
+#[path = "embed/peers.rs"]
+mod peers;
+#[path = "embed/quality.rs"]
+mod quality;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anamnesis::adapters::inference::{DeviceChoice, Embedder, Manifest, Precision, PrecisionChoice, Role};
+use peers::{Candle, Python};
+use serde_json::{Value, json};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Times that every side computes every set; the median counts.
+const ROUNDS: usize = 3;
+const PASSAGES: usize = 32;
+const QUERIES: usize = 25;
+/// Each side at its best batch of these.
+const BATCHES: [usize; 2] = [8, 16];
+const QUERY: &str = "does aspirin lower the risk of stroke in diabetes";
+
+/// Something that embeds.
+trait Side {
+    fn seconds(&mut self, set: &str, texts: &[String], batch: usize) -> Outcome<f64>;
+}
+
+struct Ours(Embedder);
+
+impl Side for Ours {
+    fn seconds(&mut self, _set: &str, texts: &[String], _batch: usize) -> Outcome<f64> {
+        let started = Instant::now();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        self.0.embed(&texts, Role::Passage)?;
+        Ok(started.elapsed().as_secs_f64())
+    }
+}
+
+struct Row {
+    name: &'static str,
+    precision: &'static str,
+    side: Box<dyn Side>,
+    /// Batches to choose from; ours makes its own.
+    batches: &'static [usize],
+    passages: Vec<f64>,
+    mixed: Vec<f64>,
+    query: Vec<f64>,
+}
+
+fn main() -> Outcome<()> {
+    let scifact = shared("ir-scifact");
+    if !scifact.exists() {
+        println!("SKIPPED: {} is not there", scifact.display());
+        return Ok(());
+    }
+    let manifest = Manifest::default_embedder();
+    let cache = std::env::var_os("ANAMNESIS_MODEL_DIR").map(PathBuf::from).ok_or("ANAMNESIS_MODEL_DIR is not set")?;
+    let folder = manifest.folder_in(&cache);
+    let load = |precision| Embedder::load_in(PrecisionChoice::Fixed(precision), &manifest, &folder, DeviceChoice::Cpu);
+    if std::env::args().any(|argument| argument == "quality") {
+        return measure_quality(&load(Precision::F32)?, &load(Precision::Int8)?, &scifact);
+    }
+    let embedder = load(Precision::F32)?;
+    let sets = sets(&embedder, &scifact)?;
+    let texts_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("embed-texts.json");
+    std::fs::write(
+        &texts_file,
+        serde_json::to_vec(&json!({ "passages": sets[0], "mixed": sets[1], "query": [QUERY] }))?,
+    )?;
+    let mut rows = vec![
+        row("anamnesis", "f32", Box::new(Ours(embedder)), &BATCHES[..1]),
+        row("anamnesis", "int8", Box::new(Ours(load(Precision::Int8)?)), &BATCHES[..1]),
+        // Larger batches are slower.
+        row("candle BertModel", "f32", Box::new(Candle::load(&folder, manifest.max_tokens)?), &BATCHES[..1]),
+    ];
+    if let Some(python) = std::env::var_os("ANAMNESIS_BENCH_PYTHON").map(PathBuf::from) {
+        for (name, precision, peer) in
+            [("onnxruntime", "int8", "onnx-int8"), ("sentence-transformers", "f32", "torch-f32")]
+        {
+            match Python::start(&python, peer, &folder, &texts_file)? {
+                Some(side) => rows.push(row(name, precision, Box::new(side), &BATCHES)),
+                None => println!("NOT MEASURED: {name} isn't installed"),
+            }
+        }
+    }
+    measure(&mut rows, &sets)?;
+    report(&rows)
+}
+
+fn row(name: &'static str, precision: &'static str, side: Box<dyn Side>, batches: &'static [usize]) -> Row {
+    Row { name, precision, side, batches, passages: Vec::new(), mixed: Vec::new(), query: Vec::new() }
+}
+
+fn shared(name: &str) -> PathBuf {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    std::env::var_os("ANAMNESIS_TEST_DATA").map_or(default, PathBuf::from).join(name)
+}
+
+fn title_and_text(document: &Value) -> String {
+    let part = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+    format!("{}\n{}", part("title"), part("text"))
+}
+
+/// Abstracts cut to 200 tokens, and to mixed lengths from 20 to 256, evenly spread.
+fn sets(embedder: &Embedder, scifact: &Path) -> Outcome<[Vec<String>; 2]> {
+    let corpus = std::fs::read_to_string(scifact.join("corpus.jsonl"))?;
+    let documents = corpus.lines().map(|line| Ok(title_and_text(&serde_json::from_str(line)?)));
+    let texts: Vec<String> = documents.collect::<Outcome<_>>()?;
+    let long = texts.iter().filter(|text| embedder.count_tokens(text) >= 254).take(PASSAGES);
+    let cut = |text: &String, tokens: usize| {
+        let mut end = String::new();
+        for word in text.split_inclusive(char::is_whitespace) {
+            if embedder.count_tokens(&end) + embedder.count_tokens(word) + 2 > tokens {
+                break;
+            }
+            end += word;
+        }
+        end
+    };
+    let long: Vec<&String> = long.collect();
+    let mixed = long.iter().enumerate().map(|(at, text)| cut(text, 20 + at * 37 % PASSAGES * 236 / (PASSAGES - 1)));
+    Ok([long.iter().map(|text| cut(text, 200)).collect(), mixed.collect()])
+}
+
+fn measure(rows: &mut [Row], [passages, mixed]: &[Vec<String>; 2]) -> Outcome<()> {
+    let query = [QUERY.to_owned()];
+    for round in 0..=ROUNDS {
+        for row in rows.iter_mut() {
+            let mut best = |set: &str, texts: &[String]| -> Outcome<f64> {
+                let mut least = f64::INFINITY;
+                for batch in row.batches {
+                    least = least.min(row.side.seconds(set, texts, *batch)?);
+                }
+                Ok(least)
+            };
+            let (of_passages, of_mixed) = (best("passages", passages)?, best("mixed", mixed)?);
+            let of_query = (0..QUERIES).map(|_| row.side.seconds("query", &query, 1)).collect::<Outcome<Vec<f64>>>()?;
+            // The first round only warms up.
+            if round > 0 {
+                row.passages.push(passages.len() as f64 / of_passages);
+                row.mixed.push(mixed.len() as f64 / of_mixed);
+                row.query.push(median(&of_query) * 1e3);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn report(rows: &[Row]) -> Outcome<()> {
+    println!("\nmedians of {ROUNDS} rounds, {PASSAGES} texts a round, {} threads", rayon::current_num_threads());
+    println!("{:>22} {:>9} {:>15} {:>15} {:>12}", "how", "precision", "200 tokens/s", "20 to 256/s", "query ms");
+    let mut results = Vec::new();
+    for row in rows {
+        let (passages, mixed, query) = (median(&row.passages), median(&row.mixed), median(&row.query));
+        println!("{:>22} {:>9} {passages:>15.1} {mixed:>15.1} {query:>12.2}", row.name, row.precision);
+        results.push(json!({
+            "name": row.name, "precision": row.precision, "passages_per_s": passages,
+            "mixed_passages_per_s": mixed, "query_p50_ms": query,
+        }));
+    }
+    write("embed.json", &Value::Array(results))
+}
+
+fn measure_quality(full: &Embedder, reduced: &Embedder, scifact: &Path) -> Outcome<()> {
+    let mut figures = serde_json::Map::new();
+    for embedder in [full, reduced] {
+        let ndcg = quality::ndcg(embedder, scifact)?;
+        println!("SciFact test, dense, {}: nDCG@10 {ndcg:.4}", embedder.precision());
+        figures.insert(embedder.precision().to_string(), json!(ndcg));
+    }
+    write("embed-quality.json", &json!({ "scifact_dense_ndcg_at_10": figures }))
+}
+
+fn write(name: &str, value: &Value) -> Outcome<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join(name), format!("{}\n", serde_json::to_string_pretty(value)?))?;
+    Ok(())
+}

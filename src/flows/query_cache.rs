@@ -1,0 +1,88 @@
+//! Vectors of the questions asked last, each kept for its caller alone.
+//!
+//! A vector tells nothing that the question didn't, but how fast it comes would tell whether somebody else has asked
+//! the same: so tenant and caller are part of the key. Keys are digests; no question is held.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::access::Access;
+
+/// Of so many questions; beyond, the oldest goes.
+const QUESTIONS: usize = 1_024;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key([u8; 32]);
+
+impl Key {
+    pub(super) fn new(access: &Access, text: &str) -> Self {
+        Self::of([access.tenant().as_str(), access.caller(), text])
+    }
+
+    /// Each part with its length before it, so that none can pass for the end of another.
+    fn of(parts: [&str; 3]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        Self(digest.finalize().into())
+    }
+}
+
+#[derive(Default)]
+pub(super) struct QueryCache(Mutex<Held>);
+
+#[derive(Default)]
+struct Held {
+    vectors: HashMap<Key, Vec<f32>>,
+    /// In the order they came.
+    keys: VecDeque<Key>,
+}
+
+impl QueryCache {
+    pub(super) fn get(&self, key: Key) -> Option<Vec<f32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).vectors.get(&key).cloned()
+    }
+
+    pub(super) fn keep(&self, key: Key, vector: &[f32]) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.vectors.insert(key, vector.to_vec()).is_none() {
+            held.keys.push_back(key);
+        }
+        if held.keys.len() > QUESTIONS
+            && let Some(oldest) = held.keys.pop_front()
+        {
+            held.vectors.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_is_found_by_the_one_who_asked_only() {
+        let cache = QueryCache::default();
+        cache.keep(Key::of(["north", "ann", "fever?"]), &[1.0]);
+        assert_eq!(cache.get(Key::of(["north", "ann", "fever?"])), Some(vec![1.0]));
+        for other in [["south", "ann", "fever?"], ["north", "bob", "fever?"], ["north", "annf", "ever?"]] {
+            assert_eq!(cache.get(Key::of(other)), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_goes_when_there_are_too_many() {
+        let cache = QueryCache::default();
+        let key = |number: usize| Key::of(["t", "c", &number.to_string()]);
+        for number in 0..QUESTIONS + 3 {
+            cache.keep(key(number), &[0.5]);
+            cache.keep(key(number), &[0.5]);
+        }
+        let held = (0..QUESTIONS + 3).filter(|number| cache.get(key(*number)).is_some());
+        assert_eq!(held.collect::<Vec<_>>(), (3..QUESTIONS + 3).collect::<Vec<_>>());
+    }
+}
