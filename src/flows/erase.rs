@@ -10,7 +10,7 @@ use super::reading::{read_pieces, split_pieces};
 use crate::access::Upkeep;
 use crate::adapters::index::IndexError;
 use crate::adapters::store::{RecordOutcome, Searched, StoreError};
-use crate::domain::{Certificate, Erasure, ErasureState, Outcome, PatientId, SourceDescription};
+use crate::domain::{Certificate, Delivery, Erasure, ErasureState, Outcome, PatientId, SourceDescription};
 use sha2::{Digest, Sha256};
 
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +41,11 @@ impl EraseFlow {
         if store.waits_for_reading(upkeep, erasure).await? {
             return Ok(None);
         }
-        let mut certificate = Certificate::default();
+        // Begun again, it goes on counting from what was done before.
+        let mut certificate = erasure.certificate.clone().unwrap_or_default();
         self.erase_documents(upkeep, erasure, &mut certificate).await?;
         self.search_deliveries(upkeep, erasure, &mut certificate).await?;
+        store.keep_certificate(upkeep, erasure, &certificate).await?;
         while self.indexing.run_once(upkeep, &|_| {}).await? > 0 {}
         self.expunge(upkeep).await?;
         store.rewrite(upkeep).await?;
@@ -68,7 +70,7 @@ impl EraseFlow {
         });
         let hashes = hashing.await.map_err(|_| EraseError::Stopped)?;
         // Vectors first: once the documents are gone, nothing would tell which they were.
-        certificate.embeddings = store.erase_embeddings(upkeep, &hashes).await?;
+        certificate.embeddings += store.erase_embeddings(upkeep, &hashes).await?;
         store.erase_documents(upkeep, erasure, &ids, certificate).await?;
         Ok(())
     }
@@ -81,6 +83,7 @@ impl EraseFlow {
     ) -> Result<(), EraseError> {
         let store = &self.indexing.store;
         let mut after = 0;
+        (certificate.deliveries_searched, certificate.unresolved) = (0, 0);
         while let Some(searched) = store.deliveries_to_search(upkeep, erasure, after).await? {
             after = searched.sequence;
             certificate.deliveries_searched += 1;
@@ -138,10 +141,13 @@ fn look(
     let is_named = |bytes: &[u8]| ids.iter().any(|id| names(bytes, id));
     let delivery = searched.delivery;
     if searched.is_remainder {
-        // Its records were told apart before, so that each can be judged by itself.
-        let parts: Vec<Part> =
-            remainder.into_iter().map(|(ordinal, bytes)| Part { ordinal, bytes, whose: Whose::Unknown }).collect();
-        return judge(parts, &is_named);
+        // Each record stands alone now, and is read alone: what names somebody else is theirs.
+        let parts = remainder.into_iter().map(|(ordinal, bytes)| {
+            let alone = Delivery { bytes, ..delivery.clone() };
+            let whose = source.map_or(Whose::Unknown, |source| whose_alone(&read_pieces(&alone, source), patients));
+            Part { ordinal, bytes: alone.bytes, whose }
+        });
+        return judge(parts.collect(), &is_named);
     }
     if !is_named(&delivery.bytes) {
         return Found::Nothing;
@@ -190,6 +196,12 @@ fn judge(parts: Vec<Part>, is_named: &dyn Fn(&[u8]) -> bool) -> Found {
         erased: direct.iter().chain(&pointed_at).map(|part| part.ordinal).collect(),
         kept: kept.into_iter().map(|part| (part.ordinal, part.bytes)).collect(),
     }
+}
+
+/// Of a record that is read by itself, and may come apart into several.
+fn whose_alone(outcomes: &[RecordOutcome], patients: &[PatientId]) -> Whose {
+    let each: Vec<Whose> = outcomes.iter().map(|outcome| whose(outcome, patients)).collect();
+    [Whose::Erased, Whose::Another].into_iter().find(|one| each.contains(one)).unwrap_or(Whose::Unknown)
 }
 
 fn whose(outcome: &RecordOutcome, patients: &[PatientId]) -> Whose {

@@ -361,6 +361,23 @@ impl Store {
         sqlite::rewrite(&self.writer).await
     }
 
+    /// Notes what an erasure that is under way has come to so far.
+    pub async fn keep_certificate(
+        &self,
+        _upkeep: &Upkeep,
+        erasure: &Erasure,
+        certificate: &Certificate,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin_write().await?;
+        sqlx::query("UPDATE erasure SET certificate = $1 WHERE id = $2")
+            .bind(serde_json::to_string(certificate).expect("plain values always serialize"))
+            .bind(&erasure.id)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Notes what an erasure came to. The patient's id is free again: what comes under it from now on is other data.
     pub async fn end_erasure(
         &self,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::access::{Access, Operation};
 use crate::adapters::store::{AuditRow, ErasureRefused};
 use crate::app::App;
-use crate::domain::{Certificate, Erasure, PatientId};
+use crate::domain::{Certificate, Erasure, ErasureState, PatientId};
 use crate::http::problem::Problem;
 use crate::http::request::{Reply, RequestId};
 
@@ -183,7 +183,10 @@ impl From<Erasure> for ErasureResponse {
             reason: erasure.reason,
             requested_by: erasure.requested_by,
             requested_at: erasure.requested_at.to_string(),
-            certificate: erasure.certificate.map(CertificateBody::from),
+            certificate: erasure
+                .certificate
+                .filter(|_| erasure.state != ErasureState::UnderWay)
+                .map(CertificateBody::from),
         }
     }
 }
