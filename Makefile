@@ -22,7 +22,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/opera
 	web/package.json web/vite.config.js web/tsconfig.json
 PREREQUISITES := bash scripts/check-prerequisites.sh
 
-.PHONY: help demo run build web web-if-node test bench bench-embed bench-memory smoke lint licences clean-demo
+.PHONY: help demo run build web web-if-node test bench bench-embed bench-index bench-memory smoke lint licences clean-demo
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,11 @@ test: ## test everything: pages, crate, and the pages in a browser, before a moc
 bench: build ## measure retrieval, embedding, ingest and search, each beside its peer
 	$(BINARY) models pull
 	cargo bench --locked --bench pipeline
+	cargo bench --locked --bench index
+
+bench-index: build ## measure the vector side of the index beside faiss
+	$(BINARY) models pull
+	cargo bench --locked --bench index
 
 # Set BENCH_TORCH=1 to have sentence-transformers as a peer, too: PyPI's torch brings several GB of CUDA libraries.
 BENCH_PYTHON := $(TARGET)/bench-venv/bin/python

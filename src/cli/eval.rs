@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::EvalOptions;
 use super::{Done, Failure, ingest, models, progress};
-use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
+use crate::access::{Access, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use crate::app::App;
 use crate::config::{Config, one_day, one_week};
 use crate::domain::{
@@ -109,7 +109,7 @@ pub async fn evaluate(mut config: Config, options: &EvalOptions) -> Result<EvalR
 pub(super) async fn access() -> Result<Access, Failure> {
     let key = DevelopmentKey::random();
     let token = key.mint(&TokenGrant::new("evaluation", TenantId::new(TENANT), "system/*.rs"));
-    Ok(Verifier::development(key).verify(&token).await?)
+    Ok(Verifier::development(key).verify(&token, &Policy::default()).await?)
 }
 
 /// The corpus landed, read and indexed.

@@ -108,6 +108,12 @@ impl Fixture {
             "/v1/admin/quarantine".to_owned(),
             format!("/v1/admin/quarantine/{}/bytes", self.quarantined),
             "/v1/admin/findings".to_owned(),
+            "/v1/admin/audit".to_owned(),
+            "/v1/admin/audit?patient=p2".to_owned(),
+            "/v1/admin/break-glass".to_owned(),
+            "/v1/admin/rosters/dr-grey".to_owned(),
+            "/v1/patients/p1/access-report".to_owned(),
+            "/v1/patients/p2/access-report".to_owned(),
             "/v1/admin/jobs".to_owned(),
             format!("/v1/admin/jobs/{}", self.job),
         ];
@@ -132,6 +138,17 @@ impl Fixture {
         }
         for body in [json!({}), json!({"query": "Quillon"}), json!({"patient": "p2"})] {
             replies.push((format!("facets {body}"), self.server.post(token, "/v1/facets", &body).await));
+        }
+        for id in &self.others {
+            for body in [json!({}), json!({"patient": "p2", "limit": 100})] {
+                let path = format!("/v1/documents/{id}/similar");
+                replies.push((format!("{path} {body}"), self.server.post(token, &path, &body).await));
+            }
+        }
+        let own = json!({"query": "aspirin", "patient": "p1"});
+        for hit in self.server.search(token, &own).await {
+            let path = format!("/v1/documents/{}/similar", text(&hit["document"]));
+            replies.push((path.clone(), self.server.post(token, &path, &json!({"limit": 100})).await));
         }
         let replay = format!("/v1/admin/quarantine/{}/replay", self.quarantined);
         let cancel = format!("/v1/admin/jobs/{}/cancel", self.job);
@@ -224,6 +241,11 @@ async fn the_other_patient_looks_like_nobody() {
         assert_eq!(theirs_reply.status, absent_reply.status, "{theirs}");
         assert_eq!(theirs_reply.text(), absent_reply.text(), "{theirs}");
         assert_eq!(shape(&theirs_reply), shape(&absent_reply), "{theirs}");
+    }
+    for id in &fixture.others {
+        let theirs = server.post(&token, &format!("/v1/documents/{id}/similar"), &json!({})).await;
+        let absent = server.post(&token, &format!("/v1/documents/{nobody}/similar"), &json!({})).await;
+        assert_eq!((theirs.status, theirs.text(), shape(&theirs)), (absent.status, absent.text(), shape(&absent)));
     }
     for mode in ["hybrid", "keyword", "dense"] {
         for path in ["/v1/search", "/v1/answer"] {

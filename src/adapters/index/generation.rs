@@ -155,6 +155,24 @@ impl Generation {
         }
     }
 
+    /// Writes every segment with removed rows anew without them.
+    pub(super) fn merge_away_removed(&mut self, _upkeep: &Upkeep) -> Result<(), IndexError> {
+        for segment in self.writer.index().searchable_segment_metas()? {
+            if segment.has_deletes() {
+                self.writer.merge(&[segment.id()]).wait()?;
+            }
+        }
+        base_file::remove(&self.folder)?;
+        self.rows.compact();
+        Ok(self.reader.reload()?)
+    }
+
+    /// Removes files that no segment uses any more.
+    pub(super) fn collect_files(&mut self) -> Result<(), IndexError> {
+        self.writer.garbage_collect_files().wait()?;
+        Ok(())
+    }
+
     /// The state of the last commit.
     pub fn snapshot(&mut self) -> Result<Snapshot, IndexError> {
         let searcher = self.reader.searcher();

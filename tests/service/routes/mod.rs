@@ -13,6 +13,7 @@ mod patients;
 mod quarantine;
 mod receipts;
 mod search;
+mod similar;
 mod sources;
 mod webhooks;
 mod whoami;
