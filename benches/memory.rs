@@ -139,7 +139,8 @@ async fn send_notes(work: &Path, url: &str) -> Outcome<usize> {
                 let request = client.post(&address).bearer_auth(&token).header("content-type", "text/plain");
                 match request.body(body.clone()).send().await {
                     Ok(reply) if reply.status() == 202 => return Ok(refused),
-                    Ok(reply) if reply.status() == 429 => refused += 1,
+                    // No room, or too many at once for all of them to be heard in time.
+                    Ok(reply) if matches!(reply.status().as_u16(), 408 | 429) => refused += 1,
                     // Not even connected: the system's own queue was full.
                     Err(error) if error.is_connect() => refused += 1,
                     Ok(reply) => return Err(reply.status().to_string()),

@@ -2,24 +2,26 @@
 
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use crate::access::{
-    DevelopmentKey, IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource, Verifier,
+    DevelopmentKey, IssuerSettings, KeySource, Profile, SettingsError, SigningAlgorithm, TenantSource, Verifier,
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
 use crate::adapters::inference::{CrossEncoder, Embedder, Generator};
 use crate::adapters::jwks::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
-use crate::config::{Config, IssuerConfig, SourceConfig};
-use crate::domain::{Feed, Mapping, SourceDescription, SourceId, TenantId, mapping};
+use crate::config::{ClientConfig, Config, IssuerConfig, SourceConfig};
+use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId, TenantId, Timestamp, mapping};
 use crate::flows::{
-    AnswerFlow, ContextFlow, CountFlow, EmbeddingPool, FreshnessFlow, IndexChangesFlow, IngestFlow, IngestLimits,
-    NotificationFlow, OriginalFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow, RetrieveFlow, SimilarFlow,
-    TakeFileFlow,
+    AnswerFlow, AuditTrailFlow, ContextFlow, CountFlow, EmbeddingPool, EraseFlow, FreshnessFlow, IndexChangesFlow,
+    IngestFlow, IngestLimits, NotificationFlow, OriginalFlow, PolicyFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow,
+    RetrieveFlow, SimilarFlow, TakeFileFlow,
 };
 use crate::stages::{chunk, ground};
 use crate::telemetry::Metrics;
@@ -46,6 +48,7 @@ pub enum StartError {
 pub struct App {
     pub config: Config,
     pub verifier: Verifier,
+    pub policy: PolicyFlow,
     pub store: Store,
     pub index: Arc<Index>,
     pub metrics: Arc<Metrics>,
@@ -56,6 +59,7 @@ pub struct App {
     pub indexing: Arc<IndexChangesFlow>,
     pub reindex: ReindexFlow,
     pub replay: ReplayFlow,
+    pub erase: EraseFlow,
     pub retrieve: RetrieveFlow,
     pub answer: AnswerFlow,
     pub context: ContextFlow,
@@ -63,6 +67,7 @@ pub struct App {
     pub similar: SimilarFlow,
     pub originals: OriginalFlow,
     pub freshness: FreshnessFlow,
+    pub audit_trail: AuditTrailFlow,
     /// Rung when there may be work for the jobs; every loop hears it, also one that is busy just then.
     pub wake: watch::Sender<()>,
 }
@@ -93,7 +98,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let Models { embedder, reranker } = models.into();
         let writer = writer::writer(&config, local)?;
-        let store = Store::open(&config.store_path()).await?;
+        let store = Store::open_with(&config.store_path(), config.access.audit_key_file.as_deref()).await?;
         declare_sources(&store, &config).await?;
         let newest_change = store.newest_change().await?;
         let settings = index_settings(&config, &embedder);
@@ -112,13 +117,16 @@ impl App {
         let answer =
             AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config)).with_writer(writer);
         let ingest = IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config));
+        let policy = PolicyFlow::new(store.clone(), config.access.needs_roster, profiles(&config)?);
         Ok(Self {
             verifier,
+            policy,
             notifications: NotificationFlow::new(store.clone(), ingest.clone()),
             receive_message: ReceiveMessageFlow::new(ingest.clone()),
             take_file: TakeFileFlow::new(config.max_body_bytes),
             ingest,
             reindex: ReindexFlow::new(indexing.clone()),
+            erase: EraseFlow::new(indexing.clone()),
             indexing,
             replay: ReplayFlow::new(store.clone()),
             retrieve,
@@ -128,6 +136,7 @@ impl App {
             similar: SimilarFlow::new(store.clone(), index.clone()),
             originals: OriginalFlow::new(store.clone()),
             freshness: FreshnessFlow::new(store.clone(), index.clone(), metrics.clone()),
+            audit_trail: AuditTrailFlow::new(store.clone()),
             wake: watch::Sender::new(()),
             config,
             store,
@@ -135,6 +144,31 @@ impl App {
             metrics,
         })
     }
+}
+
+/// What each client may show. A word that isn't known would cap other than was meant, so the server doesn't start.
+fn profiles(config: &Config) -> Result<BTreeMap<String, Arc<Profile>>, StartError> {
+    let read = |client: &ClientConfig| Ok((client.id.clone(), Arc::new(profile(client)?)));
+    config.clients.iter().map(read).collect()
+}
+
+fn profile(client: &ClientConfig) -> Result<Profile, StartError> {
+    let kind = |name: &String| {
+        let unknown = || StartError::Configuration(format!("client {}: no kind is called {name}", client.id));
+        Kind::parse(name).ok_or_else(unknown)
+    };
+    if client.deidentify {
+        // What it promises can't be kept yet, and the plain text must not go out in its place.
+        return Err(StartError::Configuration(format!("client {}: deidentify is not to be had", client.id)));
+    }
+    let days_ago = |days: u32| Timestamp::now().plus(SignedDuration::from_hours(-24 * i64::from(days)));
+    Ok(Profile {
+        kinds: client.kinds.as_ref().map(|kinds| kinds.iter().map(kind).collect()).transpose()?,
+        fields: client.fields.as_ref().map(|fields| fields.iter().cloned().collect()),
+        not_before: client.days.map(days_ago),
+        purposes: client.purposes.as_ref().map(|purposes| purposes.iter().cloned().collect()),
+        deidentify: client.deidentify,
+    })
 }
 
 fn ingest_limits(config: &Config) -> IngestLimits {
@@ -232,10 +266,11 @@ fn issuer(config: &IssuerConfig) -> Result<IssuerSettings, StartError> {
         (None, Some(claim)) => TenantSource::Claim(claim.clone()),
         _ => return Err(unusable("set tenant or tenant_claim")),
     };
-    let keys = match (&config.jwks_file, &config.jwks_url) {
-        (Some(file), None) => KeySource::JwksFile(file.clone()),
-        (None, Some(url)) => KeySource::JwksUrl(url.clone()),
-        _ => return Err(unusable("set jwks_file or jwks_url")),
+    let keys = match (&config.jwks_file, &config.jwks_url, &config.discovery_url) {
+        (Some(file), None, None) => KeySource::JwksFile(file.clone()),
+        (None, Some(url), None) => KeySource::JwksUrl(url.clone()),
+        (None, None, Some(url)) => KeySource::Discovery(url.clone()),
+        _ => return Err(unusable("set jwks_file, jwks_url or discovery_url")),
     };
     let mut settings = IssuerSettings::new(&config.issuer, &config.audience, tenant, keys);
     if !config.algorithms.is_empty() {

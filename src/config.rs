@@ -65,6 +65,9 @@ pub struct Config {
     pub secrets_dir: Option<PathBuf>,
     pub index: IndexConfig,
     pub answer: AnswerConfig,
+    pub access: AccessConfig,
+    #[serde(rename = "client")]
+    pub clients: Vec<ClientConfig>,
     pub generator: GeneratorConfig,
     #[serde(rename = "issuer")]
     pub issuers: Vec<IssuerConfig>,
@@ -96,6 +99,37 @@ pub struct AnswerConfig {
     pub withhold_stale: bool,
 }
 
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessConfig {
+    /// Whether `user/` scopes reach those on the caller's loaded list only; default false: without a list, the tenant.
+    pub needs_roster: bool,
+    /// A file with at least 32 bytes of secret that signs the anchors of the audit trail; default: one that is made in
+    /// the data folder.
+    pub audit_key_file: Option<PathBuf>,
+    /// Requests a minute of one caller by one client, answered with 429 beyond; default 0: no limit.
+    pub requests_per_minute: u32,
+}
+
+/// The minimum necessary for one client, whatever its tokens open. Lists that are left out don't cap.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientConfig {
+    /// The token's `client_id` (or `azp`).
+    pub id: String,
+    /// `note`, `result`, `appointment`, ...
+    pub kinds: Option<Vec<String>>,
+    /// Of demographics: `name`, `birthDate`, `gender`, ...
+    pub fields: Option<Vec<String>>,
+    /// Nothing older than this many days at the start of the server.
+    pub days: Option<u32>,
+    /// Purposes of use that its tokens may state, and must.
+    pub purposes: Option<Vec<String>>,
+    /// Everything it gets is de-identified.
+    #[serde(default)]
+    pub deidentify: bool,
+}
+
 /// Whose tokens are taken. No issuer and no development key: every token is refused.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,9 +139,14 @@ pub struct IssuerConfig {
     /// All of its tokens belong to this tenant; or name the claim that says so.
     pub tenant: Option<String>,
     pub tenant_claim: Option<String>,
-    /// One of the two.
+    /// One of the three.
     pub jwks_file: Option<PathBuf>,
     pub jwks_url: Option<String>,
+    /// Where the issuer's metadata is: `https://.../.well-known/openid-configuration`.
+    pub discovery_url: Option<String>,
+    /// For clients that ask us where tokens are to be had.
+    pub authorization_endpoint: Option<String>,
+    pub token_endpoint: Option<String>,
     /// `RS256`, `RS384`, `ES256`, `ES384`, `EdDSA`; default all of them.
     #[serde(default)]
     pub algorithms: Vec<String>,
@@ -200,6 +239,8 @@ impl Default for Config {
             secrets_dir: None,
             index: IndexConfig::default(),
             answer: AnswerConfig::default(),
+            access: AccessConfig::default(),
+            clients: Vec::new(),
             generator: GeneratorConfig::default(),
             issuers: Vec::new(),
             sources: Vec::new(),
@@ -257,6 +298,7 @@ impl Config {
         self.file_roots.iter_mut().for_each(resolve);
         self.development_key_file.iter_mut().for_each(resolve);
         self.secrets_dir.iter_mut().for_each(resolve);
+        self.access.audit_key_file.iter_mut().for_each(resolve);
         self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()).for_each(resolve);
         self.sources.iter_mut().for_each(|source| source.resolve_paths(folder));
     }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
-use anamnesis::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
+use anamnesis::access::{Access, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use anamnesis::adapters::index::{Index, IndexChange, IndexSettings, IndexedChunk, IndexedDocument, Snapshot};
 use anamnesis::config::Config;
 use anamnesis::domain::{
@@ -86,7 +86,7 @@ fn changed_alone(index: &Index, world: &World, set: &Set) -> Outcome<f64> {
 async fn everyone() -> Outcome<Access> {
     let key = DevelopmentKey::random();
     let token = key.mint(&TokenGrant::new("bench", TenantId::new(TENANT), "system/*.rs"));
-    Ok(Verifier::development(key).verify(&token).await?)
+    Ok(Verifier::development(key).verify(&token, &Policy::default()).await?)
 }
 
 struct Named {
@@ -214,12 +214,12 @@ impl World {
         println!(
             "{:>26} {:>8} rows {recall:>8.4} recall {mean:>8.3} ms mean {:>8.3} ms median, opened {opened:>7.3} ms, {}",
             named.name,
-            scope.len(),
+            snapshot.chunks_in(&scope),
             median(taken.clone()),
             methods.join(" ")
         );
         json!({
-            "filter": named.name, "rows": scope.len(), "recall": recall, "mean_ms": mean, "median_ms": median(taken),
+            "filter": named.name, "rows": snapshot.chunks_in(&scope), "recall": recall, "mean_ms": mean, "median_ms": median(taken),
             "open_ms": opened, "methods": methods,
         })
     }

@@ -3,10 +3,15 @@
 //! A claim that bounds (`patients`, `sources`) and can't be read refuses the token: taken as absent it
 //! would widen. A claim that widens (`sensitivity`) and can't be read is as good as absent.
 
-use serde::Deserialize;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::issuer::{IssuerSettings, TenantSource};
+use super::policy::Policy;
 use super::scope::Scopes;
 use super::token_error::Refusal;
 use super::{Access, Clearance, Reach};
@@ -15,32 +20,72 @@ use crate::domain::{Confidentiality, PatientId, SourceId, TenantId, Timestamp};
 /// Clock skew allowed, in seconds.
 pub(super) const LEEWAY_S: u64 = 60;
 
-/// All claims, as they came.
-#[derive(Deserialize)]
-#[serde(transparent)]
+/// All claims, as they came, each once: of two that bear one name, no reader could know which was meant.
 pub(super) struct Claims(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EachOnce)
+    }
+}
+
+struct EachOnce;
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = Claims;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("claims, each once")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Claims, A::Error> {
+        let mut claims = Map::new();
+        while let Some((name, value)) = entries.next_entry::<String, Value>()? {
+            if claims.insert(name, value).is_some() {
+                return Err(A::Error::custom("a claim stands twice"));
+            }
+        }
+        Ok(Claims(claims))
+    }
+}
 
 impl Claims {
     /// What this token gives its bearer. Only called once the signature, issuer, audience and expiry held.
-    pub(super) fn into_access(self, settings: &IssuerSettings, now: Timestamp) -> Result<Access, Refusal> {
+    pub(super) fn into_access(
+        self,
+        settings: &IssuerSettings,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Access, Refusal> {
         self.check_issuer(settings)?;
         self.check_times(settings, now)?;
+        let tenant = self.tenant(settings)?;
+        let caller = self.text("sub")?.ok_or(Refusal::MissingClaim)?.to_owned();
+        let issued_at = self.seconds("iat")?.map(|seconds| Timestamp::from_micros((seconds * 1e6) as i64));
+        if policy.is_revoked(&tenant, &caller, self.text("jti")?, issued_at) {
+            return Err(Refusal::Revoked);
+        }
         let launch_patient = self.text(&settings.patient_claim)?.map(PatientId::new);
-        let roster = self.list("patients")?.map(|ids| ids.into_iter().map(PatientId::new).collect());
+        let claimed = self.list("patients")?.map(|ids| ids.into_iter().map(PatientId::new).collect());
+        let roster = policy.roster(&tenant, &caller, claimed);
         let sources = self.list("sources")?.map(|ids| ids.into_iter().filter_map(SourceId::parse).collect());
         let scopes = Scopes::parse(self.text("scope")?.unwrap_or_default());
-        Ok(Access {
-            tenant: self.tenant(settings)?,
-            caller: self.text("sub")?.ok_or(Refusal::MissingClaim)?.to_owned(),
+        let windows = scopes.windows(launch_patient.as_ref(), roster.as_ref());
+        let access = Access {
+            tenant,
+            caller,
             client: self.text("client_id")?.or(self.text("azp")?).map(str::to_owned),
+            fhir_user: self.text("fhirUser")?.map(str::to_owned),
             purpose: self.text("purpose_of_use")?.map(str::to_owned),
-            reach: Reach {
-                windows: scopes.windows(launch_patient.as_ref(), roster.as_ref()),
-                clearance: self.clearance(settings),
-            },
+            reach: Reach::new(windows, self.clearance(settings)),
+            reads_as_user: scopes.read_as_user(),
             operations: scopes.operations(sources),
             launch_patient,
-        })
+            audited: Arc::default(),
+        };
+        let access = policy.bind(access, now);
+        access.check_purpose()?;
+        Ok(access)
     }
 
     pub(super) fn has_scope(&self) -> bool {
@@ -128,9 +173,10 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::{Access, Act, DevelopmentKey, IssuerSettings, Operation, Patients};
+    use super::super::reach::Row;
+    use super::super::{Access, Act, DevelopmentKey, IssuerSettings, Operation, Patients, Policy};
     use super::{Claims, Refusal, TenantSource};
-    use crate::domain::{Confidentiality, Labels, PatientId, SourceId, TenantId, Timestamp};
+    use crate::domain::{Confidentiality, Kind, Labels, PatientId, SourceId, TenantId, Timestamp};
 
     const NOW_S: i64 = 1_700_000_000;
 
@@ -148,7 +194,7 @@ mod tests {
             claims[name] = value.clone();
         }
         let claims: Claims = serde_json::from_value(claims).unwrap();
-        claims.into_access(settings, Timestamp::from_micros(NOW_S * 1_000_000))
+        claims.into_access(settings, &Policy::default(), Timestamp::from_micros(NOW_S * 1_000_000))
     }
 
     fn access(changes: Value) -> Result<Access, Refusal> {
@@ -251,8 +297,13 @@ mod tests {
         let closed = IssuerSettings { clearance_claim: None, ..settings() };
         let access = access_under(&closed, json!({"sensitivity": ["V", "PSY"]})).unwrap();
         let restricted = Labels { confidentiality: Confidentiality::R, ..Labels::default() };
-        assert!(!access.reach().covers(Act::Read, None, "Observation", &restricted));
-        assert!(access.reach().covers(Act::Read, None, "Observation", &Labels::default()));
+        let covers = |labels: &Labels| {
+            let as_of = Timestamp::from_micros(0);
+            let row = Row { patient: None, resource_type: "Observation", kind: Kind::Result, labels, as_of };
+            access.reach().covers(Act::Read, &row)
+        };
+        assert!(!covers(&restricted));
+        assert!(covers(&Labels::default()));
     }
 
     #[test]
@@ -270,7 +321,20 @@ mod tests {
         claims["scope"] = json!("");
         let claims: Claims = serde_json::from_value(claims).unwrap();
         let now = Timestamp::from_micros(NOW_S * 1_000_000);
-        assert_eq!(claims.into_access(&short, now).unwrap_err(), Refusal::MissingClaim);
+        assert_eq!(claims.into_access(&short, &Policy::default(), now).unwrap_err(), Refusal::MissingClaim);
+    }
+
+    #[test]
+    fn a_claim_that_stands_twice_refuses_the_token() {
+        for claims in [
+            r#"{"sub":"a","scope":"patient/*.rs","scope":"system/*.cruds"}"#,
+            r#"{"sub":"a","sub":"a"}"#,
+            r#"{"tenant":"north","patient":"p1","patient":"p2"}"#,
+            r#"{"tenant":"north","t\u0065nant":"south"}"#,
+        ] {
+            assert!(serde_json::from_str::<Claims>(claims).is_err(), "{claims}");
+        }
+        assert!(serde_json::from_str::<Claims>(r#"{"a":{"b":1,"b":2}}"#).is_ok());
     }
 
     #[test]

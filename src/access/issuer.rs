@@ -23,6 +23,8 @@ pub enum KeySource {
     JwksFile(PathBuf),
     /// Must be HTTPS, except on loopback.
     JwksUrl(String),
+    /// The issuer's metadata document, which names the key set's address; the same holds for both.
+    Discovery(String),
     /// HS256 with a shared secret, for development.
     Development(DevelopmentKey),
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use jsonwebtoken::DecodingKey;
+use serde::Deserialize;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::issuer::SigningAlgorithm;
@@ -53,6 +54,15 @@ pub(super) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 pub(super) enum Location {
     File(PathBuf),
     Url(String),
+    /// A metadata document that names the key set's address.
+    Discovery(String),
+}
+
+/// Of OpenID Connect Discovery, or RFC 8414: the same two members.
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,10 +198,22 @@ impl KeyCache {
         }
     }
 
+    /// The key set that the issuer's metadata names; metadata of another issuer, or that names none, is no use.
+    async fn discover(&self, url: &str) -> Result<FetchedJwks, FetchFailed> {
+        let metadata = self.fetch.fetch(url).await?;
+        let metadata: Metadata =
+            serde_json::from_slice(&metadata.bytes).map_err(|_| FetchFailed { reason: "not_metadata" })?;
+        if metadata.issuer != self.issuer {
+            return Err(FetchFailed { reason: "metadata_of_another_issuer" });
+        }
+        self.fetch.fetch(&metadata.jwks_uri).await
+    }
+
     async fn fetch_and_hold(&self) {
         let fetched = match &self.location {
             Location::File(path) => self.fetch.read_file(path).await,
             Location::Url(url) => self.fetch.fetch(url).await,
+            Location::Discovery(url) => self.discover(url).await,
         };
         let read = fetched.and_then(|fetched| {
             let keys = KeySet::parse(&fetched.bytes).ok_or(FetchFailed { reason: "not_a_key_set" })?;

@@ -52,12 +52,17 @@
 //! ```
 
 mod claims;
+mod condition;
+mod consent;
+mod glass;
 mod issuer;
 mod jwks;
 mod key_cache;
 mod mint;
 mod operations;
 mod permit;
+mod policy;
+mod profile;
 mod reach;
 mod scope;
 mod shared_secret;
@@ -67,14 +72,19 @@ mod token;
 mod token_error;
 mod upkeep;
 mod webhook;
+mod window;
 
+pub use glass::Glass;
 pub use issuer::{IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource};
 pub use key_cache::{FetchFailed, FetchJwks, FetchedJwks};
 pub use mint::{DevelopmentKey, TokenGrant};
 pub use permit::{Denied, Operation, Permit};
-pub use reach::{Access, Act, Clearance, Patients, Reach, Types, Window};
+pub use policy::{NoGrant, Policy, Revoked};
+pub use profile::Profile;
+pub use reach::{Access, Act, Clearance, Reach, Row};
 pub use shared_secret::SharedSecret;
 pub use token::Verifier;
 pub use token_error::{Refusal, TokenError};
 pub use upkeep::Upkeep;
 pub use webhook::{SignedPost, WebhookProof, WebhookRefusal, verify_webhook};
+pub use window::{Patients, Window};

@@ -2,19 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use super::{Denied, Operation, Types};
+use super::{Denied, Operation};
 use crate::domain::SourceId;
 
 const INGEST_SCOPE: &str = "system/*.c";
 
 /// Each administrative act has a scope of its own; no `*` implies one.
-pub(super) const ADMIN_SCOPES: [&str; 4] =
-    ["anamnesis/admin.reindex", "anamnesis/admin.quarantine", "anamnesis/admin.sources", "anamnesis/admin.quality"];
+pub(super) const ADMIN_SCOPES: [&str; 7] = [
+    "anamnesis/admin.reindex",
+    "anamnesis/admin.quarantine",
+    "anamnesis/admin.sources",
+    "anamnesis/admin.quality",
+    "anamnesis/admin.access",
+    "anamnesis/admin.audit",
+    "anamnesis/admin.erase",
+];
 
 /// Writes and administrative acts that a token's scopes allow.
 #[derive(Clone, Debug)]
 pub struct Operations {
-    ingest: Types,
+    ingest: bool,
     /// `None`: the token names no sources, so every source of the tenant.
     sources: Option<BTreeSet<SourceId>>,
     admin: BTreeSet<&'static str>,
@@ -29,22 +36,29 @@ impl Operation {
             Self::Quarantine => "anamnesis/admin.quarantine",
             Self::Sources => "anamnesis/admin.sources",
             Self::Quality => "anamnesis/admin.quality",
+            Self::Access => "anamnesis/admin.access",
+            Self::Audit => "anamnesis/admin.audit",
+            Self::Erase => "anamnesis/admin.erase",
         }
     }
 }
 
 impl Operations {
-    pub(super) fn new(ingest: Types, sources: Option<BTreeSet<SourceId>>, admin: BTreeSet<&'static str>) -> Self {
+    pub(super) fn new(ingest: bool, sources: Option<BTreeSet<SourceId>>, admin: BTreeSet<&'static str>) -> Self {
         Self { ingest, sources, admin }
     }
 
     /// Sending to a source may bring any type, so it needs every type.
     pub(super) fn allow(&self, operation: &Operation) -> Result<(), Denied> {
         let allowed = match operation {
-            Operation::Ingest(source) => self.ingest == Types::All && self.allows_source(source),
-            Operation::Reindex | Operation::Quarantine | Operation::Sources | Operation::Quality => {
-                self.admin.contains(operation.scope())
-            }
+            Operation::Ingest(source) => self.ingest && self.allows_source(source),
+            Operation::Reindex
+            | Operation::Quarantine
+            | Operation::Sources
+            | Operation::Quality
+            | Operation::Access
+            | Operation::Audit
+            | Operation::Erase => self.admin.contains(operation.scope()),
         };
         if allowed { Ok(()) } else { Err(Denied { scope: operation.scope().to_owned() }) }
     }
@@ -54,9 +68,9 @@ impl Operations {
     }
 
     /// Their names, for a page that tells a caller what it may do: `ingest` when any record may be
-    /// sent anywhere, then `reindex`, `quarantine`, `sources`, `quality`.
+    /// sent anywhere, then the administrative acts in the order of [`ADMIN_SCOPES`].
     pub(super) fn names(&self) -> Vec<&'static str> {
-        let may_ingest = self.ingest == Types::All && self.sources.as_ref().is_none_or(|sources| !sources.is_empty());
+        let may_ingest = self.ingest && self.sources.as_ref().is_none_or(|sources| !sources.is_empty());
         let admin = ADMIN_SCOPES
             .into_iter()
             .filter(|scope| self.admin.contains(scope))
@@ -85,7 +99,15 @@ mod tests {
         operations.allow(&Operation::Ingest(source(name))).is_ok()
     }
 
-    const ADMIN: [Operation; 4] = [Operation::Reindex, Operation::Quarantine, Operation::Sources, Operation::Quality];
+    const ADMIN: [Operation; 7] = [
+        Operation::Reindex,
+        Operation::Quarantine,
+        Operation::Sources,
+        Operation::Quality,
+        Operation::Access,
+        Operation::Audit,
+        Operation::Erase,
+    ];
 
     #[test]
     fn only_system_scopes_with_create_over_every_type_send_records() {
@@ -139,6 +161,9 @@ mod tests {
                 assert_eq!(only_this.allow(other).is_ok(), other == operation);
             }
         }
-        assert_eq!(operations(&ADMIN_SCOPES.join(" ")).names(), ["reindex", "quarantine", "sources", "quality"]);
+        assert_eq!(
+            operations(&ADMIN_SCOPES.join(" ")).names(),
+            ["reindex", "quarantine", "sources", "quality", "access", "audit", "erase"]
+        );
     }
 }

@@ -15,6 +15,12 @@ pub enum Operation {
     Sources,
     /// `anamnesis/admin.quality`
     Quality,
+    /// `anamnesis/admin.access`: care teams' lists, revocations, legal holds.
+    Access,
+    /// `anamnesis/admin.audit`
+    Audit,
+    /// `anamnesis/admin.erase`
+    Erase,
 }
 
 /// Only [`super::Access::permit`] and a verified webhook signature ([`super::verify_webhook`]) make one.

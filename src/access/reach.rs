@@ -1,10 +1,17 @@
-//! A caller's right to read: which patients, which kinds of resource, which labels.
+//! A caller's right to read: which patients, which resources, which labels, and what else bounds it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::consent::Consents;
+use super::glass::Glass;
 use super::operations::Operations;
+use super::profile::Profile;
+use super::token_error::Refusal;
+use super::window::{Patients, Window};
 use super::{Denied, Operation, Permit};
-use crate::domain::{Confidentiality, Labels, PatientId, TenantId};
+use crate::domain::{Confidentiality, Kind, Labels, PatientId, StoredDocument, TenantId, Timestamp};
 
 /// What a read does: find rows by a question, or open one whose id is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,26 +22,28 @@ pub enum Act {
     Read,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Patients {
-    /// Every patient of the tenant, and rows that belong to none.
-    Everyone,
-    Only(BTreeSet<PatientId>),
+/// All that is looked at to decide whether a caller may see a document or a line of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    pub patient: Option<&'a PatientId>,
+    pub resource_type: &'a str,
+    pub kind: Kind,
+    pub labels: &'a Labels,
+    /// When its content was last known true.
+    pub as_of: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Types {
-    All,
-    Only(BTreeSet<String>),
-}
-
-/// One scope's worth of reach: these resource types of these patients. A reach is the union of its windows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Window {
-    pub patients: Patients,
-    pub types: Types,
-    pub read: bool,
-    pub search: bool,
+impl<'a> Row<'a> {
+    pub fn of(stored: &'a StoredDocument) -> Self {
+        let document = &stored.document;
+        Self {
+            patient: document.patient.as_ref(),
+            resource_type: &document.resource_type,
+            kind: document.kind,
+            labels: &document.labels,
+            as_of: stored.as_of(),
+        }
+    }
 }
 
 /// The labels a caller may see; what is labelled beyond it is withheld, silently.
@@ -51,22 +60,29 @@ impl Clearance {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Reach {
     pub(super) windows: Vec<Window>,
     pub(super) clearance: Clearance,
-}
-
-impl Window {
-    fn allows(&self, act: Act) -> bool {
-        match act {
-            Act::Search => self.search && self.read,
-            Act::Read => self.read,
-        }
-    }
+    pub(super) profile: Arc<Profile>,
+    pub(super) consents: Consents,
+    pub(super) glass: Option<Glass>,
+    /// Patients who are being erased.
+    pub(super) erasing: Arc<HashSet<PatientId>>,
 }
 
 impl Reach {
+    pub(super) fn new(windows: Vec<Window>, clearance: Clearance) -> Self {
+        Self {
+            windows,
+            clearance,
+            profile: Arc::default(),
+            consents: Consents::default(),
+            glass: None,
+            erasing: Arc::default(),
+        }
+    }
+
     /// The windows that allow `act`.
     pub fn windows(&self, act: Act) -> impl Iterator<Item = &Window> {
         self.windows.iter().filter(move |window| window.allows(act))
@@ -77,37 +93,58 @@ impl Reach {
         self.windows.iter().any(|window| window.patients == Patients::Everyone)
     }
 
+    /// Whether windows over whole types and the clearance tell all there is to tell, so that rows of one type and of
+    /// equal labels fare alike, now and at the next request. Else each row has to be asked about each time.
+    pub fn is_plain(&self) -> bool {
+        self.glass.is_none()
+            && self.erasing.is_empty()
+            && self.consents.are_none()
+            && *self.profile == Profile::default()
+            && self.windows.iter().all(Window::is_of_whole_types)
+    }
+
     pub fn clearance(&self) -> &Clearance {
         &self.clearance
     }
 
-    /// Whether a row of this patient (or of none), type and labels may be seen.
-    pub fn covers(&self, act: Act, patient: Option<&PatientId>, resource_type: &str, labels: &Labels) -> bool {
-        self.clearance.covers(labels)
-            && self.windows(act).any(|window| window.covers_patient(patient) && window.covers_type(resource_type))
+    pub fn profile(&self) -> &Profile {
+        &self.profile
     }
-}
 
-impl Window {
-    pub fn covers_patient(&self, patient: Option<&PatientId>) -> bool {
-        match (&self.patients, patient) {
-            (Patients::Everyone, _) => true,
-            (Patients::Only(patients), Some(patient)) => patients.contains(patient),
-            (Patients::Only(_), None) => false,
+    /// Whether this row may be seen.
+    pub fn covers(&self, act: Act, row: &Row<'_>) -> bool {
+        !row.patient.is_some_and(|patient| self.erasing.contains(patient))
+            && self.profile.covers(row)
+            && self.windows.iter().any(|window| window.covers(act, row))
+            && self.consents.allow(row)
+            && self.is_cleared(row)
+    }
+
+    /// Whether rows of this type and patient may be seen at all, some of them.
+    pub fn opens(&self, act: Act, patient: &PatientId, resource_type: &str) -> bool {
+        self.profile.opens(resource_type)
+            && self
+                .windows
+                .iter()
+                .any(|window| window.covers_patient(Some(patient)) && window.opens(act, resource_type))
+    }
+
+    /// Cleared by the token, or label by label by the patient's consent or a broken glass.
+    fn is_cleared(&self, row: &Row<'_>) -> bool {
+        if self.clearance.covers(row.labels) {
+            return true;
         }
-    }
-
-    pub fn covers_type(&self, resource_type: &str) -> bool {
-        self.types.covers(resource_type)
-    }
-}
-
-impl Types {
-    pub fn covers(&self, resource_type: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(types) => types.contains(resource_type),
-        }
+        let glass = self.glass.as_ref().filter(|glass| glass.is_about(row.patient));
+        let level = row.labels.confidentiality;
+        let is_level_cleared = level <= self.clearance.confidentiality
+            || glass.is_some_and(|glass| glass.lifts(level.as_str()))
+            || self.consents.lift(row, level.as_str());
+        is_level_cleared
+            && row.labels.sensitivity.iter().all(|code| {
+                self.clearance.sensitivity.contains(code)
+                    || glass.is_some_and(|glass| glass.lifts(code))
+                    || self.consents.lift(row, code)
+            })
     }
 }
 
@@ -120,10 +157,16 @@ pub struct Access {
     pub(super) tenant: TenantId,
     pub(super) caller: String,
     pub(super) client: Option<String>,
+    /// The FHIR resource that stands for the caller: `https://.../Practitioner/7`.
+    pub(super) fhir_user: Option<String>,
     pub(super) purpose: Option<String>,
     pub(super) reach: Reach,
     pub(super) launch_patient: Option<PatientId>,
+    /// Whether some `user/` scope reads.
+    pub(super) reads_as_user: bool,
     pub(super) operations: Operations,
+    /// Shared by the copies of one request's access.
+    pub(super) audited: Arc<AtomicBool>,
 }
 
 impl Access {
@@ -153,6 +196,42 @@ impl Access {
         self.launch_patient.as_ref()
     }
 
+    /// Whether what this caller gets must not say who anybody is.
+    pub fn is_deidentified(&self) -> bool {
+        self.reach.profile.deidentify
+    }
+
+    /// Whether a glass may be broken with it: a user's own scopes read, and nobody's launch or machine's.
+    pub fn may_break_glass(&self) -> bool {
+        self.reads_as_user
+    }
+
+    /// The break-glass grant in use.
+    pub fn glass(&self) -> Option<&Glass> {
+        self.reach.glass.as_ref()
+    }
+
+    /// A client states a purpose that it was given, and no patient's data is for selling.
+    pub(super) fn check_purpose(&self) -> Result<(), Refusal> {
+        const MARKETING: &str = "HMARKT";
+        let stated = self.purpose.as_deref();
+        let is_allowed = match &self.reach.profile.purposes {
+            Some(purposes) => stated.is_some_and(|purpose| purposes.contains(purpose)),
+            None => true,
+        };
+        if is_allowed && stated != Some(MARKETING) { Ok(()) } else { Err(Refusal::Purpose) }
+    }
+
+    /// Notes that what was done with it is on the audit trail.
+    pub fn note_audited(&self) {
+        self.audited.store(true, Ordering::Release);
+    }
+
+    /// Whether anything done with it is on the audit trail yet.
+    pub fn is_audited(&self) -> bool {
+        self.audited.load(Ordering::Acquire)
+    }
+
     /// Proof that this caller may do `operation`.
     ///
     /// Errors: [`Denied`] names the scope that is missing.
@@ -161,7 +240,7 @@ impl Access {
         Ok(Permit::new(self.tenant.clone(), self.caller.clone(), operation))
     }
 
-    /// Names of the writes and administrative acts allowed: `ingest`, `reindex`, `quarantine`, `sources`, `quality`.
+    /// Names of the writes and administrative acts allowed: `ingest`, `reindex`, `quarantine`, `sources`, ...
     pub fn operations_allowed(&self) -> Vec<&'static str> {
         self.operations.names()
     }

@@ -1,12 +1,13 @@
 //! SMART v2 scopes (v1 forms accepted): the `scope` claim as windows for reading and leave for writing.
 //!
-//! What is not understood grants nothing. A granular scope (`?category=..`) is dropped whole: its
-//! constraint can't be held to yet, and the scope without it would be wider than what was given.
+//! What is not understood grants nothing. A granular scope (`?category=..`) whose constraint can't be held to is
+//! dropped whole: without it, it would be wider than what was given.
 
 use std::collections::BTreeSet;
 
+use super::condition::Condition;
 use super::operations::{ADMIN_SCOPES, Operations};
-use super::{Patients, Types, Window};
+use super::window::{Patients, Rule, Window};
 use crate::domain::{PatientId, SourceId};
 
 /// Whose data a scope is about.
@@ -25,12 +26,11 @@ struct Permissions {
     search: bool,
 }
 
-/// `context/type.permissions`
+/// `context/type.permissions?conditions`
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SmartScope {
     context: Context,
-    /// `None` is `*`.
-    resource_type: Option<String>,
+    rule: Rule,
     permissions: Permissions,
 }
 
@@ -67,7 +67,15 @@ impl Permissions {
 impl SmartScope {
     fn parse(word: &str) -> Option<Self> {
         let (context, rest) = word.split_once('/')?;
-        let (resource_type, permissions) = rest.split_once('.')?;
+        let (head, query) = rest.split_once('?').map_or((rest, None), |(head, query)| (head, Some(query)));
+        let (resource_type, permissions) = head.split_once('.')?;
+        let resource_type = parse_type(resource_type)?;
+        let conditions = match query {
+            None => Vec::new(),
+            // The v1 words came before granular scopes and have none.
+            Some(_) if Permissions::parse_letters(permissions).is_none() => return None,
+            Some(query) => Condition::parse_all(query, resource_type.as_deref())?,
+        };
         Some(Self {
             context: match context {
                 "patient" => Context::Patient,
@@ -75,8 +83,7 @@ impl SmartScope {
                 "system" => Context::System,
                 _ => return None,
             },
-            resource_type: parse_type(resource_type)?,
-            // A granular scope's `?` is no permission letter, so it falls out here.
+            rule: Rule { resource_type, conditions },
             permissions: Permissions::parse(permissions)?,
         })
     }
@@ -112,7 +119,7 @@ impl Scopes {
         launch_patient: Option<&PatientId>,
         roster: Option<&BTreeSet<PatientId>>,
     ) -> Vec<Window> {
-        let mut rights: Vec<Rights> = Vec::new();
+        let mut windows: Vec<Window> = Vec::new();
         for scope in &self.smart {
             let patients = match (scope.context, launch_patient, roster) {
                 (Context::Patient, Some(patient), _) => Patients::Only(BTreeSet::from([patient.clone()])),
@@ -120,88 +127,47 @@ impl Scopes {
                 (Context::User, _, Some(roster)) => Patients::Only(roster.clone()),
                 (Context::User, _, None) | (Context::System, _, _) => Patients::Everyone,
             };
-            match rights.iter_mut().find(|rights| rights.patients == patients) {
-                Some(rights) => rights.add(scope),
-                None => {
-                    let mut fresh = Rights { patients, read: Types::none(), search: Types::none() };
-                    fresh.add(scope);
-                    rights.push(fresh);
-                }
+            // Everyone is everyone; a list may grow by break-glass only where it is a user's.
+            let is_of_user = scope.context == Context::User && patients != Patients::Everyone;
+            let known = windows.iter().position(|w| w.patients == patients && w.is_of_user == is_of_user);
+            let position = known.unwrap_or_else(|| {
+                windows.push(Window::new(patients, is_of_user));
+                windows.len() - 1
+            });
+            if let Some(window) = windows.get_mut(position) {
+                scope.add_to(window);
             }
         }
-        rights.into_iter().flat_map(Rights::into_windows).collect()
+        windows
+    }
+
+    pub(super) fn read_as_user(&self) -> bool {
+        self.smart.iter().any(|scope| scope.context == Context::User && scope.permissions.read)
     }
 
     /// What may be written or administered. `sources` is the token's own bound on where to.
     pub(super) fn operations(&self, sources: Option<BTreeSet<SourceId>>) -> Operations {
-        let mut ingest = Types::none();
-        let creating = self.smart.iter().filter(|scope| scope.context == Context::System && scope.permissions.create);
-        for scope in creating {
-            ingest.add(scope.resource_type.as_deref());
-        }
-        Operations::new(ingest, sources, self.admin.clone())
+        let creates_anything = |scope: &SmartScope| {
+            scope.context == Context::System
+                && scope.permissions.create
+                && scope.rule == Rule { resource_type: None, conditions: Vec::new() }
+        };
+        Operations::new(self.smart.iter().any(creates_anything), sources, self.admin.clone())
     }
 }
 
-/// What all scopes over the same patients allow together: `Observation.r` and `Observation.s` make
-/// `Observation.rs`, though neither alone lets anyone search.
-struct Rights {
-    patients: Patients,
-    read: Types,
-    search: Types,
-}
-
-impl Rights {
-    fn add(&mut self, scope: &SmartScope) {
-        let resource_type = scope.resource_type.as_deref();
-        if scope.permissions.read {
-            self.read.add(resource_type);
+impl SmartScope {
+    fn add_to(&self, window: &mut Window) {
+        if self.permissions.read {
+            window.read.add(&self.rule);
         }
-        if scope.permissions.search {
-            self.search.add(resource_type);
-        }
-    }
-
-    fn into_windows(self) -> Vec<Window> {
-        let both = self.read.intersection(&self.search);
-        let mut windows = Vec::new();
-        if self.read != both {
-            windows.push(Window { patients: self.patients.clone(), types: self.read, read: true, search: false });
-        }
-        if !both.is_none() {
-            windows.push(Window { patients: self.patients, types: both, read: true, search: true });
-        }
-        windows
-    }
-}
-
-impl Types {
-    pub(super) fn none() -> Self {
-        Self::Only(BTreeSet::new())
-    }
-
-    fn is_none(&self) -> bool {
-        *self == Self::none()
-    }
-
-    /// `None` is `*`.
-    fn add(&mut self, resource_type: Option<&str>) {
-        match (&mut *self, resource_type) {
-            (Self::All, _) => {}
-            (Self::Only(_), None) => *self = Self::All,
-            (Self::Only(types), Some(resource_type)) => {
-                types.insert(resource_type.to_owned());
-            }
-        }
-    }
-
-    fn intersection(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::All, types) | (types, Self::All) => types.clone(),
-            (Self::Only(left), Self::Only(right)) => Self::Only(left.intersection(right).cloned().collect()),
+        if self.permissions.search {
+            window.search.add(&self.rule);
         }
     }
 }
 
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;

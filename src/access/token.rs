@@ -17,6 +17,7 @@ use super::claims::{Claims, LEEWAY_S};
 use super::issuer::{IssuerSettings, KeySource, SettingsError, SigningAlgorithm, check_all};
 use super::key_cache::{Clock, FetchJwks, KeyCache, KeyFault, Location};
 use super::mint::DevelopmentKey;
+use super::policy::Policy;
 use super::token_error::{Refusal, TokenError};
 use crate::domain::Timestamp;
 
@@ -95,8 +96,8 @@ impl Verifier {
         })
     }
 
-    /// What the bearer of `token` may do.
-    pub async fn verify(&self, token: &str) -> Result<Access, TokenError> {
+    /// What the bearer of `token` may do, bound by the policy as it is now.
+    pub async fn verify(&self, token: &str, policy: &Policy) -> Result<Access, TokenError> {
         if self.issuers.is_empty() {
             return Err(TokenError::NotConfigured);
         }
@@ -109,7 +110,7 @@ impl Verifier {
         let issuer = self.issuers.get(&claimed.iss).ok_or(Refusal::UnknownIssuer)?;
         let key = issuer.key(&header).await?;
         let claims = issuer.decode(token, &header, &key)?;
-        Ok(claims.into_access(&issuer.settings, Timestamp::now())?)
+        Ok(claims.into_access(&issuer.settings, policy, Timestamp::now())?)
     }
 }
 
@@ -119,6 +120,7 @@ impl Issuer {
             KeySource::Development(key) => return Self { keys: Keys::Development(key.decoding_key()), settings },
             KeySource::JwksFile(path) => Location::File(path.clone()),
             KeySource::JwksUrl(url) => Location::Url(url.clone()),
+            KeySource::Discovery(url) => Location::Discovery(url.clone()),
         };
         let keys = KeyCache::new(settings.issuer.clone(), location, Arc::clone(fetch), Arc::clone(clock));
         Self { settings, keys: Keys::Public(keys) }

@@ -36,6 +36,8 @@ pub enum Refusal {
     LivesTooLong,
     Tenant,
     ClaimShape,
+    Revoked,
+    Purpose,
     Other,
 }
 
@@ -58,6 +60,8 @@ impl Refusal {
             Self::LivesTooLong => "lives_too_long",
             Self::Tenant => "tenant",
             Self::ClaimShape => "claim_shape",
+            Self::Revoked => "revoked",
+            Self::Purpose => "purpose",
             Self::Other => "other",
         }
     }
@@ -91,7 +95,7 @@ impl From<jsonwebtoken::errors::Error> for Refusal {
             ErrorKind::InvalidIssuer => Self::Issuer,
             ErrorKind::InvalidAudience => Self::Audience,
             ErrorKind::MissingRequiredClaim(_) => Self::MissingClaim,
-            ErrorKind::InvalidClaimFormat(_) => Self::ClaimShape,
+            ErrorKind::InvalidClaimFormat(_) | ErrorKind::Json(_) => Self::ClaimShape,
             ErrorKind::InvalidAlgorithm | ErrorKind::InvalidKeyFormat => Self::Algorithm,
             _ => Self::Other,
         }

@@ -40,6 +40,11 @@ pub enum Command {
     Sources(SourcesCommand),
     /// Mint a token of the development key
     Token(TokenOptions),
+    /// Erase a patient: from the next request on nobody sees them, then nothing of them is left
+    Erase(EraseOptions),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -178,6 +183,27 @@ pub enum SourcesCommand {
     Declare { file: PathBuf },
     /// Show what is declared and how each feed fares
     List,
+}
+
+#[derive(Args)]
+pub struct EraseOptions {
+    #[arg(long)]
+    pub patient: String,
+    /// Why, in words that name nobody; kept with the certificate
+    #[arg(long)]
+    pub reason: String,
+}
+
+#[derive(Subcommand)]
+pub enum AuditCommand {
+    /// Prove that no row was edited, cut, moved or put in
+    Verify,
+    /// Remove rows that are past their retention
+    Prune {
+        /// Six years unless the law of the place says otherwise
+        #[arg(long, default_value_t = 2_192)]
+        older_than_days: u32,
+    },
 }
 
 #[derive(Args)]

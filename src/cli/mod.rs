@@ -3,7 +3,9 @@
 
 mod arguments;
 mod ask;
+mod audit;
 mod demo;
+mod erase;
 mod eval;
 mod eval_answers;
 mod files;
@@ -86,6 +88,8 @@ async fn dispatch(command: Command, config: Config) -> Done {
         Command::Models(command) => models::run(config, command).await,
         Command::Sources(command) => sources::run(config, command).await,
         Command::Token(options) => token::run(config, options),
+        Command::Erase(options) => erase::run(config, options).await,
+        Command::Audit(command) => audit::run(config, command).await,
         Command::Openapi => {
             println!("{}", http::openapi_document().to_pretty_json()?);
             Ok(())

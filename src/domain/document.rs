@@ -116,22 +116,46 @@ impl Confidentiality {
     }
 }
 
-/// Security labels: how confidential, and which sensitive subjects (v3-ActCode: `PSY`, `SUD`, `HIV`, ...).
+/// What access is decided by, beside the patient and the type: how confidential, which sensitive subjects
+/// (v3-ActCode: `PSY`, `SUD`, `HIV`, ...), and the codes by which a granular scope or a consent may name it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 pub struct Labels {
     pub confidentiality: Confidentiality,
     /// Sorted, without repeats.
     pub sensitivity: Vec<String>,
+    /// Each as [`coded`] writes it; sorted, without repeats. Empty where the source's form has no search parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<String>,
 }
 
 impl Labels {
-    /// What one part of a document calls for holds for the whole of it.
+    /// What one part of a document calls for holds for the whole of it. Codes say what the whole is, so a part's
+    /// don't count: they could only widen.
     pub fn add(&mut self, other: &Self) {
         self.confidentiality = self.confidentiality.max(other.confidentiality);
         self.sensitivity.extend_from_slice(&other.sensitivity);
         self.sensitivity.sort();
         self.sensitivity.dedup();
     }
+}
+
+impl Labels {
+    /// Without the codes: what a clearance is held against. Few records differ in it, where many differ in their codes.
+    pub fn without_codes(&self) -> Self {
+        Self { codes: Vec::new(), ..self.clone() }
+    }
+}
+
+/// `category=http://system|code`: a value that a FHIR search parameter finds the record by.
+pub fn coded(parameter: &str, system: &str, code: &str) -> String {
+    format!("{parameter}={system}|{code}")
+}
+
+/// Parameter, system (empty where there is none) and code of what [`coded`] wrote.
+pub fn decoded(text: &str) -> Option<(&str, &str, &str)> {
+    let (parameter, token) = text.split_once('=')?;
+    let (system, code) = token.split_once('|')?;
+    Some((parameter, system, code))
 }
 
 /// When it was true, and when the source said it. When we received it stands on the stored version.

@@ -1,9 +1,12 @@
 //! The field's own types: plain values, no I/O, no knowledge of any format or database.
 
 mod answer;
+mod audit;
 mod chunk;
+mod consent;
 mod context;
 mod document;
+mod erasure;
 mod facet;
 mod fact;
 mod feed;
@@ -15,6 +18,7 @@ pub mod mapping;
 mod prompt;
 mod query;
 mod record;
+pub mod resource_types;
 mod source;
 mod time;
 
@@ -22,11 +26,15 @@ pub use answer::{
     Abstention, Answer, AnswerFinding, AnswerStatus, Ask, Check, Citation, Conflict, Point, Route, Sentence, Series,
     Verdict, page_of,
 };
+pub use audit::{AuditFault, AuditRecord, AuditVerdict};
 pub use chunk::{Chunk, Section, Span};
+pub use consent::{Consent, Provision};
 pub use context::{ContextLine, PatientContext};
 pub use document::{
-    Confidentiality, ContentHash, Document, DocumentKey, DocumentStatus, Kind, Labels, StoredDocument, Times,
+    Confidentiality, ContentHash, Document, DocumentKey, DocumentStatus, Kind, Labels, StoredDocument, Times, coded,
+    decoded,
 };
+pub use erasure::{Certificate, Erasure, ErasureState};
 pub use facet::{CountQuery, Counts, Facet, FacetCounts};
 pub use fact::{Fact, FactKind, FactValue, StoredFact};
 pub use feed::{

@@ -2,7 +2,7 @@
 
 use crate::access::{Access, Act};
 use crate::adapters::store::{Store, StoreError};
-use crate::domain::{ContextLine, FactKind, Labels, PatientContext, PatientId, StoredFact, Timestamp};
+use crate::domain::{ContextLine, FactKind, PatientContext, PatientId, StoredFact, Timestamp};
 
 /// Lines per list, at most.
 const RESULTS: usize = 10;
@@ -65,7 +65,7 @@ const LISTS: [(&str, &[&str]); 7] = [
 ];
 
 fn omitted(access: &Access, patient: &PatientId) -> Vec<&'static str> {
-    let opens = |kind: &&str| access.reach().covers(Act::Read, Some(patient), kind, &Labels::default());
+    let opens = |resource_type: &&str| access.reach().opens(Act::Read, patient, resource_type);
     LISTS.iter().filter(|(_, types)| !types.iter().any(opens)).map(|(list, _)| *list).collect()
 }
 

@@ -95,6 +95,11 @@ fn opening(text: &str, splitter: &Splitter<'_>, span: Span, budget: usize, count
     read
 }
 
+/// The texts that are embedded for a document version.
+pub(super) fn embedded_texts(embedder: &Embedder, stored: &StoredDocument) -> Vec<String> {
+    pieces(embedder, stored).into_iter().map(|(_, text)| text).collect()
+}
+
 /// The title, cut at a word so that it has at most `budget` tokens.
 fn title_within<'a>(title: &'a str, budget: usize, count: &dyn Fn(&str) -> usize) -> &'a str {
     let mut title = title.trim();

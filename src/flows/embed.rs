@@ -152,7 +152,7 @@ mod tiny_model;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{DevelopmentKey, TokenGrant, Verifier};
+    use crate::access::{DevelopmentKey, Policy, TokenGrant, Verifier};
     use crate::adapters::inference::{DeviceChoice, Manifest};
     use crate::domain::TenantId;
 
@@ -166,7 +166,7 @@ mod tests {
     async fn caller(name: &str) -> Access {
         let key = DevelopmentKey::random();
         let token = key.mint(&TokenGrant::new(name, TenantId::new("main"), "system/*.rs"));
-        Verifier::development(key).verify(&token).await.unwrap()
+        Verifier::development(key).verify(&token, &Policy::default()).await.unwrap()
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{IngestFlow, IngestLimits, ReadDelivery};
-use crate::access::{DevelopmentKey, Operation, Permit, TokenGrant, Upkeep, Verifier};
+use crate::access::{DevelopmentKey, Operation, Permit, Policy, TokenGrant, Upkeep, Verifier};
 use crate::adapters::store::{ReceiptState, Store};
 use crate::domain::{Account, Feed, Format, QuarantineReason, ReceiptId, SourceDescription, SourceId, TenantId};
 use crate::flows::Busy;
@@ -46,7 +46,7 @@ async fn opened(limits: IngestLimits) -> Opened {
 async fn permit(operation: Operation) -> Permit {
     let key = DevelopmentKey::random();
     let token = key.mint(&TokenGrant::new("sender", TenantId::new("main"), SCOPES));
-    let access = Verifier::development(key).verify(&token).await.unwrap();
+    let access = Verifier::development(key).verify(&token, &Policy::default()).await.unwrap();
     access.permit(operation).unwrap()
 }
 
@@ -86,7 +86,7 @@ impl Opened {
     async fn state(&self, receipt: &ReceiptId) -> (ReceiptState, Option<Account>) {
         let key = DevelopmentKey::random();
         let token = key.mint(&TokenGrant::new("sender", TenantId::new("main"), SCOPES));
-        let access = Verifier::development(key).verify(&token).await.unwrap();
+        let access = Verifier::development(key).verify(&token, &Policy::default()).await.unwrap();
         let receipt = self.store.receipt(&access, receipt).await.unwrap().unwrap();
         (receipt.state, receipt.account)
     }

@@ -2,15 +2,18 @@
 
 mod admission;
 mod answer;
+mod audit_trail;
 mod context;
 mod count;
 mod derive;
 mod embed;
 mod embedding_queue;
+mod erase;
 mod freshness;
 mod index_changes;
 mod ingest;
 mod original;
+mod policy;
 mod query_cache;
 mod rank;
 mod reading;
@@ -25,13 +28,16 @@ mod take_file;
 
 pub use admission::{Admission, Busy, IngestLimits};
 pub use answer::{AnswerError, AnswerFlow, Begun, PASSAGES, Writer, Writing, cited};
+pub use audit_trail::AuditTrailFlow;
 pub use context::{ContextFlow, PatientContextView};
 pub use count::{CountError, CountFlow};
 pub use embed::{EmbedError, EmbeddingPool};
+pub use erase::{EraseError, EraseFlow};
 pub use freshness::FreshnessFlow;
 pub use index_changes::{IndexChangesError, IndexChangesFlow};
 pub use ingest::{IngestError, IngestFlow, ReadDelivery};
 pub use original::OriginalFlow;
+pub use policy::PolicyFlow;
 pub use rank::Plan;
 pub use reading::Reading;
 pub use receive_message::{ReceiveMessageFlow, Received};

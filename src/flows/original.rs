@@ -21,6 +21,9 @@ impl OriginalFlow {
         let Some((delivery, ordinal)) = self.store.delivery_of(access, key).await? else { return Ok(None) };
         let source = self.store.source(&delivery.tenant, &delivery.source).await?;
         let format = delivery.format;
+        if let Some(bytes) = self.store.remaining_record(&delivery.receipt, ordinal).await? {
+            return Ok(Some((format, bytes)));
+        }
         let splitting = tokio::task::spawn_blocking(move || {
             let mapping = source.and_then(|source| source.mapping);
             split(&delivery, mapping.as_ref()).into_iter().find_map(|piece| match piece {

@@ -183,6 +183,15 @@ pub(super) fn read_pieces(delivery: &Delivery, source: &SourceDescription) -> Ve
     pieces(delivery, source).into_iter().map(|piece| read_piece(piece, delivery, source)).collect()
 }
 
+/// Every piece of a delivery as it came, by its place.
+pub(super) fn split_pieces(delivery: &Delivery, source: &SourceDescription) -> Vec<(u32, Vec<u8>)> {
+    let part = |piece| match piece {
+        Piece::Record(record) => (record.ordinal, record.bytes),
+        Piece::Unreadable { ordinal, bytes, .. } => (ordinal, bytes),
+    };
+    pieces(delivery, source).into_iter().map(part).collect()
+}
+
 /// A defect in splitting costs the delivery it is met in, never the feed.
 fn pieces(delivery: &Delivery, source: &SourceDescription) -> Vec<Piece> {
     match guarded(|| split(delivery, source.mapping.as_ref())) {

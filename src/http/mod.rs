@@ -1,9 +1,12 @@
 //! HTTP: one file per resource, each handler a doorway to a flow.
 
+mod access_report;
 mod admin;
 mod answer;
 mod answer_events;
 mod answer_shapes;
+mod audited;
+mod break_glass;
 mod documents;
 mod facets;
 mod filters;
@@ -14,6 +17,7 @@ mod operations;
 mod pages;
 mod patients;
 mod problem;
+mod rate;
 mod records;
 mod request;
 mod search;
@@ -22,6 +26,7 @@ mod shapes;
 mod similar;
 mod subscriptions;
 mod webhooks;
+mod well_known;
 mod whoami;
 
 pub use pages::are_present as pages_are_present;

@@ -1,5 +1,7 @@
 //! `POST /v1/sources/{source}/records` and `GET /v1/receipts/{id}`: records in, and how they fared.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Data, Json, Path, Payload, Query};
@@ -15,6 +17,9 @@ use crate::adapters::store::{Receipt, ReceiptState};
 use crate::app::App;
 use crate::domain::{Account, Format, ReceiptId, SourceId};
 use crate::flows::Admission;
+
+/// The longest wait for the next part of a body.
+const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct RecordParameters {
@@ -180,7 +185,10 @@ async fn read_body(
     limit: usize,
 ) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(announced);
-    while let Some(part) = body.next().await {
+    loop {
+        // A sender that dribbles holds room that others wait for.
+        let next = tokio::time::timeout(BODY_PAUSE, body.next()).await;
+        let Some(part) = next.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout"))? else { break };
         let part = part.map_err(|_| Problem::bad_request("body_interrupted"))?;
         if bytes.len() + part.len() > limit {
             return Err(too_large(limit));

@@ -6,24 +6,35 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::JsonPayloadError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_FRAME_OPTIONS,
+};
 use actix_web::middleware::Next;
 use actix_web::web::{Data, Json, JsonConfig, PathConfig, QueryConfig};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use uuid::Uuid;
 
 use super::problem::{self, Problem};
-use super::subscriptions;
+use super::rate::RateLimit;
+use super::{audited, subscriptions};
 use crate::access::Access;
 use crate::app::App;
+use crate::domain::Timestamp;
 use crate::telemetry::RefusalLabel;
 
 pub type Reply<T> = Result<Json<T>, Problem>;
 
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a break-glass grant that the request is made under.
+pub const BREAK_GLASS_HEADER: HeaderName = HeaderName::from_static("x-break-glass");
+
 /// JSON bodies are questions and settings: records come as bytes.
 const MAX_JSON_BYTES: usize = 256 * 1024;
+
+/// What is no page loads nothing and stands in no frame.
+const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
+const NO_FEATURES: &str = "camera=(), geolocation=(), microphone=()";
 
 /// Ties a request to its log lines and audit row; made here, never taken from the caller.
 #[derive(Clone, Debug)]
@@ -57,31 +68,62 @@ impl FromRequest for Access {
 /// Signed posts bring a signature over their body instead of a token; their handler verifies it.
 const SIGNED: &str = "/v1/webhooks/";
 
-/// Verifies the bearer token of everything under `/v1` before a handler or a body reader is reached.
+/// Verifies the bearer token of everything under `/v1` before a handler or a body reader is reached, and sees that
+/// nothing is done there that the audit trail doesn't hold.
 ///
 /// The senders of notifications hold no token: their routes ask for the secret of the source themselves.
 pub async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let is_by_secret = request.path().starts_with(subscriptions::PREFIX);
-    let is_signed = request.path().starts_with(SIGNED);
-    if request.path().starts_with("/v1/") && !is_by_secret && !is_signed {
-        match verify(&request).await {
-            Ok(access) => request.extensions_mut().insert(access),
-            Err(problem) => return Ok(request.into_response(problem.response()).map_into_right_body()),
-        };
+    if !request.path().starts_with("/v1/") {
+        return Ok(next.call(request).await?.map_into_left_body());
     }
-    Ok(next.call(request).await?.map_into_left_body())
+    let is_by_secret = request.path().starts_with(subscriptions::PREFIX) || request.path().starts_with(SIGNED);
+    let access = match is_by_secret {
+        true => None,
+        false => match verify(&request).await {
+            Ok(access) => Some(access),
+            Err(problem) => {
+                let problem = audited::refusal(&request, problem).await;
+                return Ok(request.into_response(problem.response()).map_into_right_body());
+            }
+        },
+    };
+    if let Some(access) = &access
+        && let Some(limit) = request.app_data::<Data<RateLimit>>()
+        && let Err(problem) = limit.take(access, Timestamp::now().as_micros())
+    {
+        return Ok(request.into_response(problem.response()).map_into_right_body());
+    }
+    if let Some(access) = access.clone() {
+        request.extensions_mut().insert(access);
+    }
+    let response = next.call(request).await?;
+    // What a handler didn't record with its details is recorded by its route: no row, no answer.
+    match audited::outcome(&response, access.as_ref()).await {
+        Ok(()) => Ok(response.map_into_left_body()),
+        Err(problem) => {
+            let (request, _) = response.into_parts();
+            Ok(ServiceResponse::new(request, problem.response()).map_into_right_body())
+        }
+    }
 }
 
 async fn verify(request: &ServiceRequest) -> Result<Access, Problem> {
     let app = request.app_data::<Data<App>>().ok_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
     let token = bearer(request.headers())?;
-    app.verifier.verify(&token).await.map_err(|error| {
+    // No policy, no access: what can't be read might have closed the door.
+    let policy = app.policy.current().await?;
+    let access = app.verifier.verify(&token, &policy).await.map_err(|error| {
         app.metrics.tokens_refused.get_or_create(&RefusalLabel { reason: error.reason().to_owned() }).inc();
         Problem::from(error)
-    })
+    })?;
+    let Some(grant) = request.headers().get(BREAK_GLASS_HEADER) else { return Ok(access) };
+    let grant = grant.to_str().unwrap_or_default();
+    policy
+        .break_glass(access, grant, Timestamp::now())
+        .map_err(|error| Problem::new(StatusCode::FORBIDDEN, "break_glass_not_open").detail(error))
 }
 
 /// Exactly one `Authorization: Bearer` header; a token elsewhere is not looked at.
@@ -114,6 +156,12 @@ pub async fn dress(
     }
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NO_CONTENT));
+    }
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(HeaderName::from_static("permissions-policy"), HeaderValue::from_static(NO_FEATURES));
     if is_private {
         headers.insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
     }

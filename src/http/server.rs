@@ -11,9 +11,10 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::rate::RateLimit;
 use super::{
-    admin, answer, documents, facets, freshness, health, openapi, operations, pages, patients, records, request,
-    search, similar, subscriptions, webhooks, whoami,
+    access_report, admin, answer, break_glass, documents, facets, freshness, health, openapi, operations, pages,
+    patients, records, request, search, similar, subscriptions, webhooks, well_known, whoami,
 };
 use crate::access::Upkeep;
 use crate::app::App;
@@ -59,6 +60,20 @@ fn routes(config: &mut ServiceConfig) {
         .service(admin::jobs::list_jobs)
         .service(admin::jobs::read_job)
         .service(admin::jobs::cancel_job)
+        .service(admin::access::set_roster)
+        .service(admin::access::read_roster)
+        .service(admin::access::remove_roster)
+        .service(admin::access::revoke)
+        .service(admin::access::list_break_glass)
+        .service(break_glass::break_glass)
+        .service(admin::audit::read_audit)
+        .service(admin::erasure::erase_patient)
+        .service(admin::erasure::read_erasure)
+        .service(admin::erasure::place_legal_hold)
+        .service(admin::erasure::lift_legal_hold)
+        .service(access_report::read_access_report)
+        .service(well_known::read_smart_configuration)
+        .service(well_known::read_protected_resource)
         .service(health::read_live)
         .service(health::read_ready);
 }
@@ -78,11 +93,13 @@ pub fn openapi_document() -> OpenApi {
 pub fn serve(app: Data<App>, upkeep: Upkeep) -> std::io::Result<Serving> {
     let document = Data::new(openapi_document());
     let product_app = app.clone();
+    let limit = Data::new(RateLimit::new(app.config.access.requests_per_minute));
     let product = HttpServer::new(move || {
         let (actix, _) = ActixApp::new().into_utoipa_app().configure(routes).split_for_parts();
         actix
             .app_data(product_app.clone())
             .app_data(document.clone())
+            .app_data(limit.clone())
             .app_data(request::json_config())
             .app_data(request::path_config())
             .app_data(request::query_config())

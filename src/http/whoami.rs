@@ -17,7 +17,7 @@ pub struct WhoamiResponse {
     purpose: Option<String>,
     /// The launch patient, if the token has one.
     patient: Option<String>,
-    /// `ingest`, `reindex`, `quarantine`, `sources`, `quality`.
+    /// `ingest`, `reindex`, `quarantine`, `sources`, `quality`, `access`, `audit`, `erase`.
     operations: Vec<&'static str>,
     can_list_patients: bool,
 }
@@ -33,7 +33,7 @@ pub struct WhoamiResponse {
 )]
 #[get("/v1/whoami")]
 pub async fn read_whoami(access: Access) -> Reply<WhoamiResponse> {
-    let can_list_patients = access.reach().windows(Act::Search).any(|window| window.covers_type("Patient"));
+    let can_list_patients = access.reach().windows(Act::Search).any(|window| window.opens(Act::Search, "Patient"));
     Ok(Json(WhoamiResponse {
         caller: access.caller().to_owned(),
         tenant: access.tenant().to_string(),

@@ -6,4 +6,4 @@
 mod feeds;
 mod runner;
 
-pub use runner::{Background, run_reindex_job};
+pub use runner::{Background, erase_next, run_reindex_job};

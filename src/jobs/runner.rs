@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::access::Upkeep;
 use crate::app::App;
 use crate::domain::{Job, JobState};
-use crate::flows::{ReadDelivery, ReindexEnd};
+use crate::flows::{EraseError, ReadDelivery, ReindexEnd};
 
 const IDLE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -117,6 +117,15 @@ async fn indexing(app: Data<App>, mut stopped: watch::Receiver<bool>) {
 async fn jobs(app: Data<App>, mut stopped: watch::Receiver<bool>) {
     let (upkeep, mut pace) = (Upkeep::begin(), Pace::new(&app));
     while !*stopped.borrow() {
+        // Erasing goes first, and never beside a reindex, whose half-built generation it would remove.
+        match erase_next(&app, &upkeep).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => {
+                pace.after_failure("erasing", &error, &mut stopped).await;
+                continue;
+            }
+        }
         match app.store.next_job(&upkeep).await {
             Ok(Some(job)) => tokio::select! {
                 () = run_reindex_job(&app, &upkeep, &job) => {}
@@ -139,6 +148,15 @@ async fn refreshing_keys(app: Data<App>, mut stopped: watch::Receiver<bool>) {
             _ = stopped.changed() => {}
         }
     }
+}
+
+/// Whether an erasure was brought to its end.
+pub async fn erase_next(app: &App, upkeep: &Upkeep) -> Result<bool, EraseError> {
+    let Some(erasure) = app.store.next_erasure(upkeep).await? else { return Ok(false) };
+    let Some(certificate) = app.erase.run(upkeep, &erasure).await? else { return Ok(false) };
+    tracing::info!(erasure = erasure.id, documents = certificate.documents, "a patient was erased");
+    app.wake.send_replace(());
+    Ok(true)
 }
 
 /// Runs one job to its end and records how it ended.

@@ -1,6 +1,7 @@
 //! Pure functions: same input, same output, no I/O.
 
 pub mod age;
+pub mod audit_event;
 pub mod chunk;
 pub mod detect;
 pub mod diversity;

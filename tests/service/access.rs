@@ -17,10 +17,12 @@ const CALLERS: [&str; 7] =
 /// A route without a token is open to all; else these are what the callers above get. A signed one takes no token.
 enum Expected {
     Open,
+    /// Open to all, and not there without an issuer that tells of it.
+    Unset,
     Signed,
     Status([u16; 7]),
 }
-use Expected::{Open, Signed, Status};
+use Expected::{Open, Signed, Status, Unset};
 
 const EVERYONE: Expected = Status([200; 7]);
 /// Holds nothing of a patient in another tenant; here only for those with the scope.
@@ -30,7 +32,11 @@ const BY_SECRET: Expected = Status([401; 7]);
 /// The patient's own note: for the patient and for users, not for a token of another type.
 const NOTE: Expected = Status([404, 404, 200, 200, 404, 404, 404]);
 
-const TABLE: [(&str, &str, Expected); 28] = [
+/// For a user's own token that reads, whatever it reads.
+const BY_USER: Expected = Status([200, 403, 403, 200, 403, 403, 200]);
+const ADMIN_REMOVAL: Expected = Status([204, 403, 403, 403, 403, 204, 403]);
+
+const TABLE: [(&str, &str, Expected); 42] = [
     ("POST", "/v1/search", EVERYONE),
     ("POST", "/v1/answer", EVERYONE),
     ("POST", "/v1/facets", EVERYONE),
@@ -58,6 +64,20 @@ const TABLE: [(&str, &str, Expected); 28] = [
     ("GET", "/v1/admin/jobs", ADMIN_LIST),
     ("GET", "/v1/admin/jobs/{id}", ADMIN_ITEM),
     ("POST", "/v1/admin/jobs/{id}/cancel", ADMIN_ITEM),
+    ("PUT", "/v1/admin/rosters/{caller}", ADMIN_LIST),
+    ("GET", "/v1/admin/rosters/{caller}", ADMIN_LIST),
+    ("DELETE", "/v1/admin/rosters/{caller}", ADMIN_REMOVAL),
+    ("POST", "/v1/admin/revocations", ADMIN_REMOVAL),
+    ("GET", "/v1/admin/break-glass", ADMIN_LIST),
+    ("POST", "/v1/break-glass", BY_USER),
+    ("GET", "/v1/admin/audit", ADMIN_LIST),
+    ("GET", "/v1/patients/{id}/access-report", Status([404, 404, 200, 404, 404, 404, 404])),
+    ("POST", "/v1/admin/erasures", Status([202, 403, 403, 403, 403, 202, 403])),
+    ("GET", "/v1/admin/erasures/{id}", ADMIN_ITEM),
+    ("PUT", "/v1/admin/legal-holds/{patient}", ADMIN_LIST),
+    ("DELETE", "/v1/admin/legal-holds/{patient}", ADMIN_REMOVAL),
+    ("GET", "/.well-known/smart-configuration", Unset),
+    ("GET", "/.well-known/oauth-protected-resource", Unset),
     ("GET", "/health/live", Open),
     ("GET", "/health/ready", Open),
 ];
@@ -69,6 +89,7 @@ struct Fixture {
     receipt: String,
     quarantined: String,
     job: String,
+    erasure: String,
 }
 
 impl Fixture {
@@ -85,7 +106,10 @@ impl Fixture {
         server.ingest_and_wait(NDJSON, "{\"broken\": \n").await;
         let admin = tokens::mint(ADMIN);
         let job = server.post(&admin, "/v1/admin/reindex", &json!({"scope": "all"})).await.expect(202).json();
+        let nobody = json!({"patient": "nobody", "reason": "a test"});
+        let erasure = server.post(&admin, "/v1/admin/erasures", &nobody).await.expect(202).json();
         Self {
+            erasure: text(&erasure["id"]),
             note: server.document_with("migraine").await,
             receipt: text(&receipt["receipt"]),
             quarantined: text(&server.quarantine().await[0]["id"]),
@@ -101,9 +125,15 @@ impl Fixture {
             path if path.starts_with("/v1/receipts") => &self.receipt,
             path if path.starts_with("/v1/admin/quarantine") => &self.quarantined,
             path if path.starts_with("/v1/admin/jobs") => &self.job,
+            path if path.starts_with("/v1/admin/erasures") => &self.erasure,
             _ => "none",
         };
-        template.replace("{id}", id).replace("{source}", "ehr").replace("{type}", "Patient")
+        template
+            .replace("{id}", id)
+            .replace("{source}", "ehr")
+            .replace("{type}", "Patient")
+            .replace("{caller}", "none")
+            .replace("{patient}", "none")
     }
 
     fn body(template: &str) -> Option<Value> {
@@ -113,6 +143,11 @@ impl Fixture {
             "/v1/documents/{id}/similar" => Some(json!({})),
             "/v1/answer" => Some(json!({"question": "Why was she seen?"})),
             "/v1/admin/reindex" => Some(json!({"scope": "all"})),
+            "/v1/admin/rosters/{caller}" => Some(json!({"patients": []})),
+            "/v1/admin/revocations" => Some(json!({"token": "none"})),
+            "/v1/admin/erasures" => Some(json!({"patient": "nobody", "reason": "a test"})),
+            "/v1/admin/legal-holds/{patient}" => Some(json!({"reason": "a test"})),
+            "/v1/break-glass" => Some(json!({"patient": "p1", "purpose": "ETREAT", "reason": "collapsed at the door"})),
             "/v1/admin/sources/{source}" => {
                 Some(json!({"patients": "main", "warn_after_s": 1, "error_after_s": 2, "mapping": null}))
             }
@@ -171,7 +206,7 @@ fn the_document_asks_for_a_token_wherever_the_service_does() {
     for (method, path, expected) in &TABLE {
         let operation = &document["paths"][path][method.to_lowercase()];
         let scheme = match expected {
-            Open => Value::Null,
+            Open | Unset => Value::Null,
             Signed => json!([{"signature": []}]),
             Status(_) if path.starts_with("/v1/subscriptions/") => json!([{"source_secret": []}]),
             Status(_) => json!([{"bearer": []}]),
@@ -189,6 +224,7 @@ async fn every_caller_gets_what_the_table_says() {
             let reply = fixture.ask(Some(token), method, path).await;
             let status = match expected {
                 Open => 200,
+                Unset => 404,
                 Signed => 401,
                 Status(statuses) => statuses[number],
             };
@@ -212,8 +248,9 @@ async fn without_a_good_token_every_route_is_closed() {
     let fixture = Fixture::new().await;
     fixture.ask(Some(&tokens::good()), "GET", "/v1/documents/{id}").await.expect(200);
     for (method, path, expected) in &TABLE {
-        if matches!(expected, Open) {
-            fixture.ask(None, method, path).await.expect(200);
+        if let Open | Unset = expected {
+            let status = if matches!(expected, Open) { 200 } else { 404 };
+            fixture.ask(None, method, path).await.expect(status);
             continue;
         }
         let reply = fixture.ask(None, method, path).await;

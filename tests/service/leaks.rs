@@ -108,6 +108,12 @@ impl Fixture {
             "/v1/admin/quarantine".to_owned(),
             format!("/v1/admin/quarantine/{}/bytes", self.quarantined),
             "/v1/admin/findings".to_owned(),
+            "/v1/admin/audit".to_owned(),
+            "/v1/admin/audit?patient=p2".to_owned(),
+            "/v1/admin/break-glass".to_owned(),
+            "/v1/admin/rosters/dr-grey".to_owned(),
+            "/v1/patients/p1/access-report".to_owned(),
+            "/v1/patients/p2/access-report".to_owned(),
             "/v1/admin/jobs".to_owned(),
             format!("/v1/admin/jobs/{}", self.job),
         ];

@@ -1,16 +1,20 @@
 //! The service as its callers meet it: real servers on real ports, a real store, index and tokens.
 
 mod access;
+mod audit;
 mod bad_input;
 mod builders;
 mod concurrency;
 mod drop_folder;
+mod erasure;
+mod fuzz;
 mod generated;
 mod harness;
 mod injection;
 mod leaks;
 mod llm;
 mod mllp;
+mod policy;
 mod routes;
 mod sensitivity;
 mod stored;
@@ -18,3 +22,4 @@ mod stored;
 mod tiny_model;
 mod tokens;
 mod updates;
+mod worlds;

@@ -11,8 +11,8 @@ pub const SECRET: &[u8] = b"a secret of the tests, longer than thirty-two bytes"
 
 pub const READER: &str = "user/*.rs";
 pub const SENDER: &str = "system/*.cud";
-pub const ADMIN: &str =
-    "anamnesis/admin.reindex anamnesis/admin.quarantine anamnesis/admin.sources anamnesis/admin.quality";
+pub const ADMIN: &str = "anamnesis/admin.reindex anamnesis/admin.quarantine anamnesis/admin.sources \
+    anamnesis/admin.quality anamnesis/admin.access anamnesis/admin.audit anamnesis/admin.erase";
 
 pub fn grant(tenant: &str, scopes: &str) -> TokenGrant {
     TokenGrant::new("dr-grey", TenantId::new(tenant), scopes)

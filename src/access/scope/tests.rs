@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::{Act, Clearance, Patients, Reach, Types};
+use super::super::{Act, Clearance, Patients, Reach, Row};
 use super::Scopes;
-use crate::domain::{Labels, PatientId};
+use crate::domain::{Kind, Labels, PatientId, Timestamp};
 
 const TYPES: [&str; 3] = ["Observation", "Patient", "DocumentReference"];
 
@@ -17,11 +17,13 @@ fn patient(id: &str) -> PatientId {
 fn reach(scopes: &str, launch: Option<&str>, roster: Option<&[&str]>) -> Reach {
     let roster: Option<BTreeSet<PatientId>> = roster.map(|ids| ids.iter().map(|id| patient(id)).collect());
     let windows = Scopes::parse(scopes).windows(launch.map(patient).as_ref(), roster.as_ref());
-    Reach { windows, clearance: Clearance::default() }
+    Reach::new(windows, Clearance::default())
 }
 
 fn covers(reach: &Reach, act: Act, whose: Option<&str>, resource_type: &str) -> bool {
-    reach.covers(act, whose.map(patient).as_ref(), resource_type, &Labels::default())
+    let (whose, labels) = (whose.map(patient), Labels::default());
+    let as_of = Timestamp::from_micros(0);
+    reach.covers(act, &Row { patient: whose.as_ref(), resource_type, kind: Kind::Other, labels: &labels, as_of })
 }
 
 /// `r`: may open, `s`: may search; for each of `TYPES` in turn, over patient `p1`.
@@ -129,11 +131,10 @@ fn rights_over_one_patient_are_not_joined_with_rights_over_others() {
 #[test]
 fn windows_are_as_few_as_they_can_be() {
     let windows = reach("user/*.r user/Observation.s user/Patient.s system/Observation.rs", None, None).windows;
-    assert_eq!(windows.len(), 2);
-    assert!(windows.iter().all(|window| window.patients == Patients::Everyone));
-    assert_eq!(windows[0].types, Types::All);
-    assert!(!windows[0].search);
-    assert!(windows[1].search);
+    assert_eq!(windows.len(), 1);
+    assert_eq!(*windows[0].patients(), Patients::Everyone);
+    assert!(windows[0].opens(Act::Read, "Task") && !windows[0].opens(Act::Search, "Task"));
+    assert!(windows[0].opens(Act::Search, "Observation") && windows[0].opens(Act::Search, "Patient"));
 }
 
 /// Every scope over one type or all, spelt out, with what it gives: (scope, context, type, read, search).

@@ -100,7 +100,7 @@ impl Base {
 fn divisions(block: &Block, before: &[Division], smallest: usize) -> Vec<Division> {
     let mut counts: HashMap<Division, usize> = HashMap::new();
     for (document, range) in block.documents.iter().zip(&block.rows_of) {
-        let division = Division { tenant: document.tenant.clone(), labels: document.labels.clone() };
+        let division = Division { tenant: document.tenant.clone(), labels: document.labels.without_codes() };
         *counts.entry(division).or_default() += range.len();
     }
     let mut divisions = before.to_vec();
@@ -119,7 +119,7 @@ fn divide(block: &Block, divisions: &[Division], before: Option<&[u32]>) -> Vec<
         divisions.iter().zip(0..).map(|(division, number)| ((&division.tenant, &division.labels), number)).collect();
     let mut division_of: Vec<u32> = Vec::with_capacity(block.rows.len());
     for (document, range) in block.documents.iter().zip(&block.rows_of) {
-        let number = numbers.get(&(&document.tenant, &document.labels)).copied().unwrap_or(NONE);
+        let number = numbers.get(&(&document.tenant, &document.labels.without_codes())).copied().unwrap_or(NONE);
         division_of.extend(range.clone().map(|_| number));
     }
     for (division, before) in division_of.iter_mut().zip(before.unwrap_or_default()) {

@@ -91,6 +91,17 @@ pub fn open(folder: &Path, dimension: usize) -> Option<Base> {
     base
 }
 
+/// Removes the file, and one that was left unfinished.
+pub fn remove(folder: &Path) -> io::Result<()> {
+    for file in files(folder) {
+        fs::remove_file(file)?;
+    }
+    match fs::remove_file(folder.join(UNFINISHED)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)).map(|entry| entry.path()).collect()

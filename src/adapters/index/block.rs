@@ -255,7 +255,7 @@ impl BlockBuilder {
             let class = Class {
                 tenant: document.tenant.clone(),
                 resource_type: document.resource_type.clone(),
-                labels: document.labels.clone(),
+                labels: document.labels.without_codes(),
                 kind: document.kind,
                 source: document.source.clone(),
             };

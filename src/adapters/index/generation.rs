@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tantivy::directory::MmapDirectory;
 use tantivy::index::{SegmentComponent, SegmentId, SegmentMeta};
@@ -162,6 +163,34 @@ impl Generation {
                 Err(error)
             }
         }
+    }
+
+    /// Writes every segment with removed rows anew without them.
+    pub(super) fn merge_away_removed(&mut self, _upkeep: &Upkeep) -> Result<(), IndexError> {
+        /// Merging of its own may be under way just then, and holds the segments that are asked for.
+        const ATTEMPTS: u32 = 200;
+        const PAUSE: Duration = Duration::from_millis(50);
+        for attempt in 0..ATTEMPTS {
+            let metas = self.writer.index().searchable_segment_metas()?;
+            let mut failed = None;
+            for segment in metas.iter().filter(|segment| segment.has_deletes()) {
+                failed = self.writer.merge(&[segment.id()]).wait().err().or(failed);
+            }
+            match failed {
+                None => break,
+                Some(error) if attempt + 1 == ATTEMPTS => return Err(error.into()),
+                Some(_) => std::thread::sleep(PAUSE),
+            }
+        }
+        base_file::remove(&self.folder)?;
+        self.rows.compact();
+        Ok(self.reader.reload()?)
+    }
+
+    /// Removes files that no segment uses any more.
+    pub(super) fn collect_files(&mut self) -> Result<(), IndexError> {
+        self.writer.garbage_collect_files().wait()?;
+        Ok(())
     }
 
     /// The state of the last commit.

@@ -86,6 +86,13 @@ impl Rows {
         }
     }
 
+    /// Drops rows that are gone, and their vectors, from memory, and the graph that they are nodes of.
+    pub fn compact(&mut self) {
+        let whole = Block::merge(&self.blocks, &self.live, self.dimension);
+        self.blocks = if whole.rows.is_empty() { Vec::new() } else { vec![Arc::new(whole)] };
+        (self.base, self.pinned) = (None, 0);
+    }
+
     /// Merges the trailing blocks that are small beside the ones before, so that each row is merged few times.
     fn merge_small(&mut self) {
         // The block with the graph stays as it is.

@@ -8,6 +8,7 @@ use tantivy::schema::{
 };
 
 use super::{IndexError, analyzer};
+use crate::access::Row;
 use crate::domain::{DocumentId, Kind, Labels, PatientId, SourceId, Span, TenantId, Timestamp};
 
 pub const ANALYZER_NAME: &str = "clinical_english";
@@ -67,6 +68,19 @@ pub struct DocumentEntry {
     pub source: SourceId,
     pub encounter: Option<String>,
     pub as_of: Timestamp,
+}
+
+impl DocumentEntry {
+    /// What access is decided by.
+    pub fn row(&self) -> Row<'_> {
+        Row {
+            patient: self.patient.as_ref(),
+            resource_type: &self.resource_type,
+            kind: self.kind,
+            labels: &self.labels,
+            as_of: self.as_of,
+        }
+    }
 }
 
 /// One chunk, or one window of a chunk, as it is kept in the commit.

@@ -14,7 +14,7 @@ use super::row_set::RowSet;
 use super::rows::Rows;
 use super::schema::DocumentEntry;
 use super::snapshot::Snapshot;
-use crate::access::{Access, Act, Clearance, Patients, Types};
+use crate::access::{Access, Act, Clearance, Patients};
 use crate::domain::{Filters, Labels, PatientId, TenantId};
 
 /// A set of rows that one caller may see, opened by an [`Access`] on one snapshot.
@@ -51,10 +51,8 @@ pub struct Unrestricted {
 
 impl Unrestricted {
     fn of(access: &Access) -> Option<Self> {
-        let is_whole = access
-            .reach()
-            .windows(Act::Search)
-            .any(|window| window.patients == Patients::Everyone && window.types == Types::All);
+        let reach = access.reach();
+        let is_whole = reach.is_plain() && reach.windows(Act::Search).any(|window| window.is_everything(Act::Search));
         is_whole.then(|| Self { tenant: access.tenant().clone(), clearance: access.reach().clearance().clone() })
     }
 
@@ -108,6 +106,10 @@ impl Scope {
             return Self { rows: Arc::new(ScopedRows::new(of_patients(rows, access, filters, &patients), access)) };
         }
         let key = Arc::new(ScopeKey::of(access, filters));
+        if !access.reach().is_plain() {
+            // Consents, grants and conditions aren't part of the key, and some of them change with the clock.
+            return Self { rows: Arc::new(ScopedRows::new(of_everyone(rows, access, &key), access)) };
+        }
         let scoped = snapshot.scopes.get_or(&key, || ScopedRows::new(of_everyone(rows, access, &key), access));
         Self { rows: scoped }
     }
@@ -140,7 +142,7 @@ fn named_patients(access: &Access, filters: &Filters) -> Option<BTreeSet<Patient
     }
     let mut named = BTreeSet::new();
     for window in access.reach().windows(Act::Search) {
-        match &window.patients {
+        match window.patients() {
             Patients::Everyone => return None,
             Patients::Only(patients) => named.extend(patients.iter().cloned()),
         }
@@ -170,7 +172,10 @@ fn of_patients(rows: &Rows, access: &Access, filters: &Filters, patients: &BTree
 fn of_everyone(rows: &Rows, access: &Access, key: &Arc<ScopeKey>) -> RowSet {
     let mut words = Vec::new();
     for block in &rows.blocks {
-        let within = block.scopes.get_or(key, || within_block(block, access, &key.filters));
+        let within = match access.reach().is_plain() {
+            true => block.scopes.get_or(key, || within_block(block, access, &key.filters)),
+            false => Arc::new(within_block(block, access, &key.filters)),
+        };
         let from = block.places.first_word();
         words.resize(words.len().max(from + within.len()), 0);
         bits::unite(&mut words, from, &within);
@@ -193,11 +198,19 @@ impl Verdict {
     fn of(class: &Class, access: &Access, filters: &Filters) -> Self {
         let is_wanted = (filters.kinds.is_empty() || filters.kinds.contains(&class.kind))
             && (filters.sources.is_empty() || filters.sources.contains(&class.source));
-        if !is_wanted || class.tenant != *access.tenant() || !access.reach().clearance().covers(&class.labels) {
+        let reach = access.reach();
+        if !is_wanted || class.tenant != *access.tenant() {
             return Self::None;
         }
-        let windows = access.reach().windows(Act::Search).filter(|window| window.covers_type(&class.resource_type));
-        windows.fold(Self::None, |verdict, window| match (&window.patients, verdict) {
+        if !reach.is_plain() {
+            // What a class has in common doesn't tell: each row is asked about.
+            return Self::OfSome;
+        }
+        if !reach.clearance().covers(&class.labels) {
+            return Self::None;
+        }
+        let windows = reach.windows(Act::Search).filter(|window| window.opens(Act::Search, &class.resource_type));
+        windows.fold(Self::None, |verdict, window| match (window.patients(), verdict) {
             (Patients::Everyone, _) | (_, Self::All) => Self::All,
             (Patients::Only(_), _) => Self::OfSome,
         })
@@ -238,7 +251,8 @@ fn in_sections<'a>(block: &'a Block, document: usize, filters: &'a Filters) -> i
 
 fn within_reach(access: &Access, entry: &DocumentEntry) -> bool {
     entry.tenant == *access.tenant()
-        && access.reach().covers(Act::Search, entry.patient.as_ref(), &entry.resource_type, &entry.labels)
+        && access.reach().profile().gives_whole(entry.kind)
+        && access.reach().covers(Act::Search, &entry.row())
 }
 
 fn passes(filters: &Filters, entry: &DocumentEntry) -> bool {

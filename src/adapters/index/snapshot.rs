@@ -125,9 +125,7 @@ impl Snapshot {
             for document in block.documents_called(access.tenant(), &key.id) {
                 let entry = block.documents.get(document)?;
                 let reach = access.reach();
-                if entry.version != key.version
-                    || !reach.covers(Act::Read, entry.patient.as_ref(), &entry.resource_type, &entry.labels)
-                {
+                if entry.version != key.version || !reach.covers(Act::Read, &entry.row()) {
                     continue;
                 }
                 for position in block.rows_of.get(document).cloned().unwrap_or_default() {

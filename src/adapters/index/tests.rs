@@ -10,7 +10,7 @@ use std::path::Path;
 use super::{
     Generation, Index, IndexChange, IndexError, IndexSettings, IndexedChunk, IndexedDocument, IndexedWindow, Snapshot,
 };
-use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
+use crate::access::{Access, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use crate::domain::{
     Chunk, ContentHash, Document, DocumentId, DocumentKey, DocumentStatus, Filters, Kind, Labels, PatientId, ReceiptId,
     SourceId, Span, StoredDocument, TenantId, Times, Timestamp,
@@ -28,7 +28,7 @@ async fn access(scopes: &str, patient: Option<&str>) -> Access {
     let mut grant = TokenGrant::new("reader", TenantId::new(TENANT), scopes);
     grant.patient = patient.map(PatientId::new);
     let token = key.mint(&grant);
-    Verifier::development(key).verify(&token).await.unwrap()
+    Verifier::development(key).verify(&token, &Policy::default()).await.unwrap()
 }
 
 /// A repeatable unit vector.

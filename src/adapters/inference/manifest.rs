@@ -106,7 +106,7 @@ pub struct Manifest {
     pub query_prefix: String,
     pub passage_prefix: String,
     pub licence: String,
-    /// Reduced precisions that were measured to be within 0.005 nDCG@10 of f32.
+    /// Reduced precisions that were measured to be no more than 0.005 nDCG@10 below f32.
     #[serde(default)]
     pub measured: Vec<Precision>,
     pub files: Vec<ModelFile>,
@@ -228,6 +228,7 @@ mod tests {
         let manifest = Manifest::default_embedder();
         assert_eq!((manifest.dimension, manifest.max_tokens, manifest.pooling), (384, 256, Pooling::Mean));
         assert_eq!(manifest.packages.len(), 2);
+        assert_eq!(manifest.measured, [Precision::Int8]);
     }
 
     #[test]
@@ -237,7 +238,11 @@ mod tests {
         let manifests: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
         assert!(manifests.len() >= 10);
         for path in manifests {
-            let manifest = Manifest::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            if super::super::GeneratorManifest::parse(&text).is_ok() {
+                continue;
+            }
+            let manifest = Manifest::parse(&text).unwrap();
             assert_eq!(path.file_stem().unwrap().to_str(), Some(&*manifest.name));
             assert!(manifest.hub.is_some());
         }

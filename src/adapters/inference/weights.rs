@@ -68,7 +68,7 @@ pub(super) fn read_verified(manifest: &Manifest, folder: &Path, name: &str) -> R
         Ok(bytes) => bytes,
         Err(source) => return Err(InferenceError::File { file, source }),
     };
-    let pinned = manifest.files.iter().find(|file| file.name == name);
+    let pinned = manifest.with_record(folder).files.into_iter().find(|file| file.name == name);
     match pinned.is_some_and(|pinned| pinned.sha256 == Some(hex::encode(Sha256::digest(&bytes)))) {
         true => Ok(bytes),
         false => Err(InferenceError::Mismatch { file }),

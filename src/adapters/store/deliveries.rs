@@ -75,7 +75,7 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
-fn decompress(bytes: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
+pub(super) fn decompress(bytes: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
     DECOMPRESSOR.with_borrow_mut(|kept| {
         let mut decompressor = match kept.take() {
             Some(decompressor) => decompressor,

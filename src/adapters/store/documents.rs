@@ -7,9 +7,10 @@ use sqlx::{FromRow, QueryBuilder};
 use super::rows::DocumentRow;
 use super::sqlite::Engine;
 use super::{Store, StoreError, rows};
-use crate::access::{Access, Act, Upkeep};
+use crate::access::{Access, Act, Row, Upkeep};
 use crate::domain::{
-    Delivery, DocumentId, DocumentKey, DocumentStatus, PatientId, ReindexTarget, StoredDocument, TenantId,
+    Delivery, DocumentId, DocumentKey, DocumentStatus, Kind, PatientId, ReindexTarget, StoredDocument, TenantId,
+    Timestamp,
 };
 
 /// Enough of a patient to pick the right one.
@@ -27,6 +28,8 @@ struct SummaryRow {
     title: String,
     confidentiality: String,
     sensitivity: String,
+    codes: String,
+    as_of: i64,
     birth_date: Option<String>,
     sex: Option<String>,
 }
@@ -117,7 +120,8 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<PatientSummary>, StoreError> {
         const PAGE: &str = "SELECT d.patient AS patient, d.title AS title, d.confidentiality AS confidentiality, \
-            d.sensitivity AS sensitivity, \
+            d.sensitivity AS sensitivity, d.codes AS codes, \
+            COALESCE(d.effective_at, d.source_time, d.received_at) AS as_of, \
             (SELECT f.value_text FROM fact f WHERE f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
              AND f.code = 'birthDate') AS birth_date, \
             (SELECT f.value_text FROM fact f WHERE f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
@@ -138,11 +142,21 @@ impl Store {
             for row in page {
                 after.clone_from(&row.patient);
                 let patient = PatientId::new(row.patient);
-                let labels = rows::labels(&row.confidentiality, &row.sensitivity)?;
+                let labels = rows::labels(&row.confidentiality, &row.sensitivity, &row.codes)?;
+                let held = Row {
+                    patient: Some(&patient),
+                    resource_type: "Patient",
+                    kind: Kind::Patient,
+                    labels: &labels,
+                    as_of: Timestamp::from_micros(row.as_of),
+                };
                 let is_new = patients.last().is_none_or(|last| last.id != patient);
-                if is_new && access.reach().covers(Act::Search, Some(&patient), "Patient", &labels) {
-                    let name = (!row.title.is_empty()).then_some(row.title);
-                    patients.push(PatientSummary { id: patient, name, birth_date: row.birth_date, sex: row.sex });
+                if is_new && access.reach().covers(Act::Search, &held) {
+                    let shows = |field: &str| access.reach().profile().shows(Some(field));
+                    let name = (!row.title.is_empty() && shows("name")).then_some(row.title);
+                    let birth_date = row.birth_date.filter(|_| shows("birthDate"));
+                    let sex = row.sex.filter(|_| shows("gender"));
+                    patients.push(PatientSummary { id: patient, name, birth_date, sex });
                 }
                 if patients.len() == limit {
                     return Ok(patients);
@@ -249,5 +263,6 @@ impl Store {
 fn is_visible(access: &Access, act: Act, stored: &StoredDocument) -> bool {
     let document = &stored.document;
     document.status == DocumentStatus::Current
-        && access.reach().covers(act, document.patient.as_ref(), &document.resource_type, &document.labels)
+        && access.reach().profile().gives_whole(document.kind)
+        && access.reach().covers(act, &Row::of(stored))
 }

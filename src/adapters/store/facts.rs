@@ -5,8 +5,8 @@ use sqlx::{FromRow, QueryBuilder};
 use super::rows::{self, FactRow};
 use super::sqlite::Engine;
 use super::{Store, StoreError};
-use crate::access::{Access, Act};
-use crate::domain::{DocumentId, DocumentKey, Fact, FactKind, PatientId, SourceId, StoredFact, Timestamp};
+use crate::access::{Access, Act, Row};
+use crate::domain::{DocumentId, DocumentKey, Fact, FactKind, Kind, PatientId, SourceId, StoredFact, Timestamp};
 
 #[derive(FromRow)]
 struct PatientFactRow {
@@ -18,6 +18,9 @@ struct PatientFactRow {
     resource_type: String,
     confidentiality: String,
     sensitivity: String,
+    codes: String,
+    document_kind: String,
+    document_effective_at: Option<i64>,
     source_time: Option<i64>,
     received_at: i64,
     text: String,
@@ -38,7 +41,8 @@ impl Store {
         let mut select: QueryBuilder<Engine> = QueryBuilder::new(
             "SELECT f.kind, f.code_system, f.code, f.display, f.value_number, f.value_text, f.unit, f.status, \
              f.effective_at, f.span_start, f.span_end, f.document, f.version, d.source, d.resource_type, \
-             d.confidentiality, d.sensitivity, d.source_time, d.received_at, d.text \
+             d.confidentiality, d.sensitivity, d.codes, d.kind AS document_kind, \
+             d.effective_at AS document_effective_at, d.source_time, d.received_at, d.text \
              FROM document d JOIN fact f ON f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
              WHERE d.is_latest = 1 AND d.status = 'current' AND d.tenant = ",
         );
@@ -53,11 +57,23 @@ impl Store {
         let found: Vec<PatientFactRow> = select.build_query_as().fetch_all(&self.reader).await?;
         let mut facts = Vec::with_capacity(found.len());
         for row in found {
-            let labels = rows::labels(&row.confidentiality, &row.sensitivity)?;
-            if !access.reach().covers(act, Some(patient), &row.resource_type, &labels) {
+            let labels = rows::labels(&row.confidentiality, &row.sensitivity, &row.codes)?;
+            let as_of = row.document_effective_at.or(row.source_time).unwrap_or(row.received_at);
+            let kind = rows::kind(&row.document_kind)?;
+            let held = Row {
+                patient: Some(patient),
+                resource_type: &row.resource_type,
+                kind,
+                labels: &labels,
+                as_of: Timestamp::from_micros(as_of),
+            };
+            if !access.reach().covers(act, &held) {
                 continue;
             }
             let fact = Fact::try_from(row.fact)?;
+            if kind == Kind::Patient && !access.reach().profile().shows(fact.code.as_deref()) {
+                continue;
+            }
             let line = fact.span.of(&row.text).ok_or(StoreError::Corrupt { what: "fact span" })?.to_owned();
             facts.push(StoredFact {
                 key: DocumentKey {

@@ -11,8 +11,8 @@ use crate::domain::{DocumentId, Fact, FactValue, PatientId, QuarantineId, Source
 static VERSIONS: BulkInsert = BulkInsert::new(
     "INSERT INTO document (tenant, id, version, is_latest, source, source_key, source_version, kind, resource_type, \
      patient, stated_patient, part_of, encounter, title, author, effective_at, source_time, received_at, \
-     confidentiality, sensitivity, status, text, sections, pages, content_hash, receipt, ordinal)",
-    27,
+     confidentiality, sensitivity, codes, status, text, sections, pages, content_hash, receipt, ordinal)",
+    28,
     "",
 );
 
@@ -113,6 +113,7 @@ async fn insert_versions(
             .bind(delivery.received_at.as_micros())
             .bind(document.labels.confidentiality.as_str())
             .bind(rows::sensitivity_text(&document.labels))
+            .bind(rows::codes_text(&document.labels))
             .bind(document.status.as_str())
             .bind(document.text.as_str())
             .bind(serde_json::to_string(&document.sections).expect("plain values always serialize"))
@@ -128,10 +129,10 @@ async fn insert_versions(
 async fn bury(connection: &mut Connection, tenant: &TenantId, tombstone: &Tombstone<'_>) -> Result<(), StoreError> {
     const BURY: &str = "INSERT INTO document (tenant, id, version, is_latest, source, source_key, source_version, \
         kind, resource_type, patient, stated_patient, part_of, encounter, title, author, effective_at, source_time, \
-        received_at, confidentiality, sensitivity, status, text, sections, pages, content_hash, receipt, ordinal) \
+        received_at, confidentiality, sensitivity, codes, status, text, sections, pages, content_hash, receipt, ordinal) \
         SELECT tenant, id, version + 1, $1, source, source_key, source_version, kind, resource_type, patient, \
         stated_patient, part_of, encounter, '', NULL, effective_at, COALESCE($2, source_time), $3, confidentiality, \
-        sensitivity, 'deleted', '', '[]', '[]', '', $4, $5 FROM document WHERE tenant = $6 AND id = $7 AND version = $8";
+        sensitivity, codes, 'deleted', '', '[]', '[]', '', $4, $5 FROM document WHERE tenant = $6 AND id = $7 AND version = $8";
     let Tombstone { origin, id, version, is_latest, source_time } = tombstone;
     sqlx::query(BURY)
         .bind(i64::from(*is_latest))

@@ -49,10 +49,10 @@ static MOVE: ListStatement = ListStatement::new(
     2,
     ") INSERT INTO document (tenant, id, version, is_latest, source, source_key, source_version, kind, resource_type, \
      patient, stated_patient, part_of, encounter, title, author, effective_at, source_time, received_at, \
-     confidentiality, sensitivity, status, text, sections, pages, content_hash, receipt, ordinal) \
+     confidentiality, sensitivity, codes, status, text, sections, pages, content_hash, receipt, ordinal) \
      SELECT d.tenant, d.id, d.version + 1, 1, d.source, d.source_key, d.source_version, d.kind, d.resource_type, ?, \
      NULLIF(COALESCE(d.stated_patient, d.patient), ?), d.part_of, d.encounter, d.title, d.author, d.effective_at, \
-     d.source_time, d.received_at, d.confidentiality, d.sensitivity, d.status, d.text, d.sections, d.pages, \
+     d.source_time, d.received_at, d.confidentiality, d.sensitivity, d.codes, d.status, d.text, d.sections, d.pages, \
      d.content_hash, d.receipt, d.ordinal \
      FROM (SELECT DISTINCT id, version FROM wanted) w \
      JOIN document d ON d.tenant = ? AND d.id = w.id AND d.version = w.version",

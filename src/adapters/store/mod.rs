@@ -4,12 +4,14 @@
 //! ones a [`crate::access::Permit`], background ones an [`crate::access::Upkeep`].
 //! SQL keeps to what SQLite and PostgreSQL share; what differs sits in `sqlite.rs`.
 
+mod anchors;
 mod audit;
 mod bulk;
 mod changes;
 mod deliveries;
 mod documents;
 mod embeddings;
+mod erasure;
 mod facts;
 mod feed_files;
 mod feeds;
@@ -22,6 +24,7 @@ mod landing;
 mod ledger;
 mod merges;
 mod outcomes;
+mod policy;
 mod quarantine;
 mod rehearsal;
 mod rows;
@@ -35,18 +38,22 @@ mod webhooks;
 use std::path::Path;
 use std::sync::Arc;
 
+use anchors::Anchors;
+use audit::Auditing;
 use landing::Landing;
 use sqlite::{Connection, Pool, WriteTransaction};
 
-pub use audit::AuditRow;
+pub use audit::{AuditRow, Stranger};
 pub use changes::Change;
 pub use deliveries::{Receipt, ReceiptState};
 pub use documents::PatientSummary;
+pub use erasure::{ErasureRefused, Searched};
 pub use feed_files::{FeedFile, FileState};
 pub use feeds::FeedRun;
 pub use findings::StoredFinding;
 pub use judge::Disposition;
 pub use outcomes::{DeliverySlice, NormalizedDelivery, RecordOutcome, Tally};
+pub use policy::{ConsentRecord, GlassReport, PolicyMark};
 pub use quarantine::{QuarantineItem, QuarantineState};
 pub use rehearsal::Rehearsal;
 pub use waiting::{Backlog, Landed};
@@ -66,6 +73,12 @@ pub enum StoreError {
     AlreadyRead,
     #[error("the task that writes was stopped")]
     Stopped,
+    #[error("the log stayed in use by readers and could not be cut back")]
+    LogInUse,
+    #[error("the audit trail could not be written")]
+    Audit,
+    #[error("the anchors of the audit trail could not be read or written")]
+    Anchor(#[source] std::io::Error),
 }
 
 impl StoreError {
@@ -74,7 +87,13 @@ impl StoreError {
         match self {
             Self::Database(error) => sqlite::is_refusal(error),
             Self::Corrupt { .. } => true,
-            Self::Migration(_) | Self::Folder(_) | Self::AlreadyRead | Self::Stopped => false,
+            Self::Migration(_)
+            | Self::Folder(_)
+            | Self::AlreadyRead
+            | Self::Stopped
+            | Self::Audit
+            | Self::LogInUse
+            | Self::Anchor(_) => false,
         }
     }
 }
@@ -85,18 +104,28 @@ pub struct Store {
     reader: Pool,
     writer: Pool,
     landing: Landing,
+    auditing: Auditing,
+    anchors: Anchors,
     backlog: Arc<Backlog>,
 }
 
 impl Store {
     /// Opens the database at `path`, creating it and bringing its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, None).await
+    }
+
+    /// The same with the key in a file of its own that signs the anchors of the audit trail.
+    pub async fn open_with(path: &Path, audit_key: Option<&Path>) -> Result<Self, StoreError> {
         let (reader, writer) = sqlite::open(path).await?;
         sqlite::MIGRATOR.run(&writer).await?;
         let backlog = Arc::new(Backlog::default());
         let landing = Landing::begin(writer.clone(), backlog.clone());
-        let store = Self { reader, writer, landing, backlog };
+        let anchors = Anchors::open(&audit::anchors_of(path), audit_key).map_err(StoreError::Anchor)?;
+        let auditing = Auditing::begin(writer.clone(), anchors.clone());
+        let store = Self { reader, writer, landing, auditing, anchors, backlog };
         store.measure_backlog().await?;
+        store.chain_earlier_rows().await?;
         Ok(store)
     }
 

@@ -27,6 +27,7 @@ pub struct DocumentRow {
     pub received_at: i64,
     pub confidentiality: String,
     pub sensitivity: String,
+    pub codes: String,
     pub status: String,
     pub text: String,
     pub sections: String,
@@ -41,12 +42,21 @@ pub fn sensitivity_text(labels: &Labels) -> String {
     labels.sensitivity.join(" ")
 }
 
-pub fn labels(confidentiality: &str, sensitivity: &str) -> Result<Labels, StoreError> {
+pub fn codes_text(labels: &Labels) -> String {
+    labels.codes.join("\n")
+}
+
+pub fn labels(confidentiality: &str, sensitivity: &str, codes: &str) -> Result<Labels, StoreError> {
     Ok(Labels {
+        codes: codes.lines().map(str::to_owned).collect(),
         confidentiality: Confidentiality::parse(confidentiality)
             .ok_or(StoreError::Corrupt { what: "confidentiality" })?,
         sensitivity: sensitivity.split_whitespace().map(str::to_owned).collect(),
     })
+}
+
+pub fn kind(text: &str) -> Result<Kind, StoreError> {
+    Kind::parse(text).ok_or(StoreError::Corrupt { what: "document kind" })
 }
 
 pub fn number<T: TryFrom<i64>>(value: i64, what: &'static str) -> Result<T, StoreError> {
@@ -60,7 +70,7 @@ impl TryFrom<DocumentRow> for StoredDocument {
         let document = Document {
             source_key: row.source_key,
             source_version: row.source_version,
-            kind: Kind::parse(&row.kind).ok_or(StoreError::Corrupt { what: "document kind" })?,
+            kind: kind(&row.kind)?,
             resource_type: row.resource_type,
             patient: row.patient.map(PatientId::new),
             encounter: row.encounter,
@@ -70,7 +80,7 @@ impl TryFrom<DocumentRow> for StoredDocument {
                 effective: row.effective_at.map(Timestamp::from_micros),
                 source: row.source_time.map(Timestamp::from_micros),
             },
-            labels: labels(&row.confidentiality, &row.sensitivity)?,
+            labels: labels(&row.confidentiality, &row.sensitivity, &row.codes)?,
             status: DocumentStatus::parse(&row.status).ok_or(StoreError::Corrupt { what: "document status" })?,
             text: row.text,
             sections: serde_json::from_str(&row.sections).map_err(|_| StoreError::Corrupt { what: "section list" })?,

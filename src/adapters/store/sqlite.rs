@@ -54,11 +54,31 @@ pub async fn begin_write(writer: &Pool) -> Result<WriteTransaction<'_>, StoreErr
     Ok(writer.begin_with("BEGIN IMMEDIATE").await?)
 }
 
+/// Writes the database anew, without its free pages, and folds the log into it until nothing is left of it.
+pub async fn rewrite(writer: &Pool) -> Result<(), StoreError> {
+    /// A reader in the middle of something holds the log open; it is asked again.
+    const ATTEMPTS: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(100);
+    sqlx::query("VACUUM").execute(writer).await?;
+    for _ in 0..ATTEMPTS {
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
+        if busy == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(StoreError::LogInUse)
+}
+
 /// A statement that binds with `?`, in the engine's own form: here it is that. Numbered values (`$1`) are searched
 /// for by their names at each binding, which long lists would feel.
 pub fn positional(text: String) -> String {
     text
 }
+
+/// Rows of the audit trail about a patient (`$2`): named by the question, or by a document whose content left.
+pub const AUDIT_ABOUT: &str = "(patient = $2 OR EXISTS (SELECT 1 FROM json_each(audit.documents) named \
+    JOIN document d ON d.tenant = audit.tenant AND d.id = json_extract(named.value, '$.id') WHERE d.patient = $2))";
 
 /// Whether the database refused this statement for what it holds, so that the same would be refused again. All
 /// else (a full disk, a lock, a broken file) says nothing against what was to be written.

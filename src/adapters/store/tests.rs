@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{DeliverySlice, NormalizedDelivery, RecordOutcome, Store, StoreError};
-use crate::access::{Access, Act, DevelopmentKey, TokenGrant, Upkeep, Verifier};
+use crate::access::{Access, Act, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use crate::domain::{
     Account, Changes, Delivery, Document, DocumentId, DocumentKey, DocumentStatus, Fact, FactKind, Feed, Format, Kind,
     Labels, Normalized, Outcome, PatientId, PatientMerge, QuarantineReason, ReceiptId, Removal, SourceDescription,
@@ -178,7 +178,7 @@ fn records(outcomes: Vec<Outcome>) -> Vec<RecordOutcome> {
 async fn launched_for(patient: &str) -> Access {
     let key = DevelopmentKey::random();
     let grant = TokenGrant { patient: Some(PatientId::new(patient)), ..TokenGrant::new("x", tenant(), "patient/*.rs") };
-    Verifier::development(key.clone()).verify(&key.mint(&grant)).await.unwrap()
+    Verifier::development(key.clone()).verify(&key.mint(&grant), &Policy::default()).await.unwrap()
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::arguments::EvalOptions;
 use super::{Done, Failure, ingest, models, progress};
-use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
+use crate::access::{Access, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::{Filters, TenantId};
@@ -76,7 +76,7 @@ pub(super) async fn access() -> Result<Access, Failure> {
     grant.sensitivity =
         ["R", "V", "HIV", "PSY", "SUD", "ETH", "STD", "SEX", "MST", "PSYTHPN"].map(str::to_owned).into();
     let token = key.mint(&grant);
-    Ok(Verifier::development(key).verify(&token).await?)
+    Ok(Verifier::development(key).verify(&token, &Policy::default()).await?)
 }
 
 /// The documents of a judged set landed, read and indexed.

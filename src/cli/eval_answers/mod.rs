@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::arguments::EvalAnswersOptions;
 use super::files::find;
 use super::{Done, Failure, ingest, models};
-use crate::access::{Access, DevelopmentKey, TokenGrant, Upkeep, Verifier};
+use crate::access::{Access, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use crate::app::{App, read_mapping};
 use crate::config::{Config, SourceConfig, one_day, one_week};
 use crate::domain::{
@@ -153,7 +153,7 @@ async fn access() -> Result<Access, Failure> {
     let key = DevelopmentKey::random();
     let mut grant = TokenGrant::new("evaluation", TenantId::new(TENANT), "system/*.rs");
     grant.sensitivity = CLEARED.map(str::to_owned).to_vec();
-    Ok(Verifier::development(key.clone()).verify(&key.mint(&grant)).await?)
+    Ok(Verifier::development(key.clone()).verify(&key.mint(&grant), &Policy::default()).await?)
 }
 
 /// Files for sources, in order, and the questions over them.

@@ -58,13 +58,13 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::{Conversations, LIFETIME};
-    use crate::access::{Access, DevelopmentKey, TokenGrant, Verifier};
+    use crate::access::{Access, DevelopmentKey, Policy, TokenGrant, Verifier};
     use crate::domain::{Filters, Mode, PatientId, Query, TenantId};
 
     async fn caller(name: &str, tenant: &str) -> Access {
         let key = DevelopmentKey::random();
         let token = key.mint(&TokenGrant::new(name, TenantId::new(tenant), "user/*.rs"));
-        Verifier::development(key).verify(&token).await.unwrap()
+        Verifier::development(key).verify(&token, &Policy::default()).await.unwrap()
     }
 
     fn about(patient: &str, text: &str) -> Query {

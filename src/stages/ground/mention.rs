@@ -98,11 +98,16 @@ const NEAR: usize = 3;
 fn says_over(question: &Question, words: &[String], is_allergy: bool) -> bool {
     const STOPPED: [&str; 7] = ["stopped", "discontinued", "discontinue", "ceased", "stop", "stopping", "longer"];
     const REFUTED: [&str; 5] = ["refuted", "disproved", "delabeled", "delabelled", "removed"];
-    const KEPT: [&str; 8] = ["not", "don", "never", "if", "before", "until", "unless", "without"];
+    // `don't stop`, near the word; `if he bleeds, stop`, anywhere before it.
+    const KEPT: [&str; 4] = ["not", "don", "never", "without"];
+    const CONDITION: [&str; 4] = ["if", "unless", "until", "before"];
     let over: &[&str] = if is_allergy { &REFUTED } else { &STOPPED };
-    if words.iter().any(|word| KEPT.contains(&word.as_str())) {
-        return false;
-    }
+    let is_kept = |cue: usize| {
+        let before = &words[..cue];
+        let near = &before[cue.saturating_sub(NEAR)..];
+        let has = |some: &[String], cues: &[&str]| some.iter().any(|word| cues.contains(&word.as_str()));
+        has(near, &KEPT) || has(before, &CONDITION)
+    };
     let named = names_in(words);
     let is_meant = |name: &Named| name.things.iter().any(|thing| question.things.contains(thing));
     let own = named.iter().filter(|name| is_meant(name)).map(|name| name.words.clone());
@@ -111,7 +116,7 @@ fn says_over(question: &Question, words: &[String], is_allergy: bool) -> bool {
     let others: Vec<std::ops::Range<usize>> =
         named.iter().filter(|name| !is_meant(name) && is_drug(name)).map(|name| name.words.clone()).collect();
     let cues = words.iter().enumerate().filter(|(_, word)| over.contains(&word.as_str())).map(|(at, _)| at);
-    cues.into_iter().any(|cue| {
+    cues.into_iter().filter(|cue| !is_kept(*cue)).any(|cue| {
         let nearest = |ranges: &[std::ops::Range<usize>]| ranges.iter().map(|range| distance(range, cue)).min();
         match (nearest(&own), nearest(&others)) {
             (Some(own), Some(other)) => own <= NEAR && own < other,

@@ -193,7 +193,7 @@ impl<'a> FrontMatter<'a> {
             given.split(',').map(|code| code.trim().to_uppercase()).filter(|code| !code.is_empty()).collect();
         sensitivity.sort_unstable();
         sensitivity.dedup();
-        Labels { confidentiality, sensitivity }
+        Labels { confidentiality, sensitivity, codes: Vec::new() }
     }
 
     fn status(&self, findings: &mut Vec<Finding>) -> DocumentStatus {

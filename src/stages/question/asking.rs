@@ -189,7 +189,6 @@ pub(super) const SCAFFOLD: &[&str] = &[
     "whole",
     "been",
     "being",
-    "place",
     "instead",
     "help",
     "need",

@@ -18,7 +18,7 @@ async fn a_token_learns_what_it_opens() {
     let launch = ask(tokens::for_patient("p1", "patient/*.rs")).await;
     assert_eq!((&launch["patient"], &launch["can_list_patients"]), (&json!("p1"), &json!(true)));
     let admin = ask(tokens::mint(ADMIN)).await;
-    assert_eq!(admin["operations"], json!(["reindex", "quarantine", "sources", "quality"]));
+    assert_eq!(admin["operations"], json!(["reindex", "quarantine", "sources", "quality", "access", "audit", "erase"]));
     assert_eq!(admin["can_list_patients"], false);
     assert_eq!(ask(tokens::mint(SENDER)).await["operations"], json!(["ingest"]));
     assert_eq!(ask(tokens::mint("user/Observation.rs")).await["can_list_patients"], false);

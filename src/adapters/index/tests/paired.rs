@@ -66,10 +66,10 @@ fn seen(index: &Index, access: &Access) -> Seen {
         found.into_iter().map(|(row, score)| (name(row), score.to_bits())).collect()
     };
     Seen {
-        chunks: scope.len(),
+        chunks: snapshot.chunks_in(&scope),
         dense: (0..4).map(|query| named(snapshot.dense(&scope, &vector(1_000 + query), 10).0)).collect(),
-        keyword: ["cough", "fever warfarin", "pain"]
-            .map(|text| named(snapshot.keyword(&scope, text, 100).unwrap()))
+        keyword: ["cough", "fever warfarin", "pain", "febrile", "warfarin with fever and cough", "blood thinner"]
+            .map(|text| named(snapshot.keyword(&scope, text, true).unwrap().best(100)))
             .into_iter()
             .collect(),
         counts: snapshot.count(&scope, "cough", &Facet::ALL, &HashSet::new()).unwrap(),

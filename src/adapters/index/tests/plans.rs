@@ -88,7 +88,7 @@ async fn rows_with_labels_are_reached_by_those_cleared_for_them_only_and_beside_
     let mut grant = TokenGrant::new("reader", TenantId::new(TENANT), "user/*.rs");
     grant.sensitivity = vec!["PSY".to_owned()];
     let token = key.mint(&grant);
-    let cleared = Verifier::development(key).verify(&token).await.unwrap();
+    let cleared = Verifier::development(key).verify(&token, &Policy::default()).await.unwrap();
     let others = access("user/*.rs", None).await;
     let (by_cleared, method) = found(&index, &cleared, &Filters::default(), &vector(8));
     assert_eq!((by_cleared[0].as_str(), method), ("d7", Method::Graph));

@@ -46,7 +46,7 @@ pub(super) fn labels(document: Element<'_>, text: &str) -> Labels {
     }
     sensitivity.sort_unstable();
     sensitivity.dedup();
-    Labels { confidentiality: levels.into_iter().max().unwrap_or_default(), sensitivity }
+    Labels { confidentiality: levels.into_iter().max().unwrap_or_default(), sensitivity, codes: Vec::new() }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Consent: what somebody agreed to, as text only; access rules are not made from it.
+//! Consent: what somebody agreed to, as text; the rules for access that it makes are read in `consent_rules`.
 
 use crate::domain::Kind;
 

@@ -15,6 +15,7 @@ mod communication;
 mod composition;
 mod condition;
 mod consent;
+pub mod consent_rules;
 mod coverage;
 pub(super) mod definitions;
 mod device;
@@ -38,6 +39,7 @@ mod questionnaire;
 mod references;
 mod related_person;
 mod scheduling;
+mod search_codes;
 mod work;
 pub(in crate::stages) mod xml;
 mod xml_elements;
@@ -248,7 +250,7 @@ impl Envelope {
             resource_type: resource.name.to_owned(),
             patient,
             encounter: resource.encounter(),
-            labels: labels::labels(body),
+            labels: Labels { codes: search_codes::codes(resource.name, body), ..labels::labels(body) },
             status: status(body),
             written: updated.or_else(|| stated.filter_map(Timestamp::parse).next()),
         }

@@ -107,7 +107,7 @@ impl Draft {
 
     pub fn finish(self, subject: &Subject<'_>) -> Document {
         let (text, facts) = self.lines.into_parts();
-        let mut labels = Labels { confidentiality: subject.confidentiality, sensitivity: Vec::new() };
+        let mut labels = Labels { confidentiality: subject.confidentiality, ..Labels::default() };
         labels.add(&self.labels);
         let titled = matches!(self.kind, Kind::Note | Kind::Report);
         Document {

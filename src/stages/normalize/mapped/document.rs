@@ -220,7 +220,7 @@ impl Reading<'_> {
         sensitivity.sort_unstable();
         sensitivity.dedup();
         let confidentiality = confidentiality.as_deref().and_then(Confidentiality::parse).unwrap_or_default();
-        Ok(Labels { confidentiality, sensitivity })
+        Ok(Labels { confidentiality, sensitivity, codes: Vec::new() })
     }
 }
 
