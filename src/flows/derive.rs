@@ -97,7 +97,7 @@ fn opening(text: &str, splitter: &Splitter<'_>, span: Span, budget: usize, count
 
 /// The texts that are embedded for a document version.
 pub(super) fn embedded_texts(embedder: &Embedder, stored: &StoredDocument) -> Vec<String> {
-    pieces(embedder, stored).into_iter().map(|(_, text)| text).collect()
+    pieces(embedder, stored).into_iter().flat_map(|piece| piece.texts).collect()
 }
 
 /// The title, cut at a word so that it has at most `budget` tokens.

@@ -116,7 +116,7 @@ async fn filters_that_say_the_same_find_the_same() {
         assert_eq!(first.0.len(), 10);
         for filters in &equal {
             assert_eq!(found(&index, &everyone, filters, &query), first);
-            assert_eq!(index.snapshot().scope(&everyone, filters).len(), 500);
+            assert_eq!(index.snapshot().chunks_in(&index.snapshot().scope(&everyone, filters)), 500);
         }
     }
     let own = access("patient/*.rs", Some("p4")).await;
@@ -134,7 +134,7 @@ async fn what_one_caller_asked_is_never_what_another_with_a_lesser_reach_gets() 
         put.document.document.resource_type = "Observation".to_owned();
     }
     let index = filled(folder.path(), settings(0, 0), &changes);
-    let size = |access: &Access| index.snapshot().scope(access, &Filters::default()).len();
+    let size = |access: &Access| index.snapshot().chunks_in(&index.snapshot().scope(access, &Filters::default()));
     let (all, notes) = (access("user/*.rs", None).await, access("user/DocumentReference.rs", None).await);
     let own = access("patient/*.rs user/Observation.rs", Some("p3")).await;
     for _ in 0..3 {
