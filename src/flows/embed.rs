@@ -146,10 +146,6 @@ impl EmbeddingPool {
 }
 
 #[cfg(test)]
-#[path = "../../tests/support/tiny_model.rs"]
-mod tiny_model;
-
-#[cfg(test)]
 mod tests {
     use super::*;
     use crate::access::{DevelopmentKey, Policy, TokenGrant, Verifier};
@@ -158,7 +154,8 @@ mod tests {
 
     fn pool() -> EmbeddingPool {
         let folder = tempfile::tempdir().unwrap();
-        let manifest = Manifest::parse(&super::tiny_model::write_tiny_model(folder.path(), 5)).unwrap();
+        let manifest =
+            Manifest::parse(&crate::adapters::inference::tiny_model::write_tiny_model(folder.path(), 5)).unwrap();
         let embedder = Embedder::load(&manifest, folder.path(), DeviceChoice::Cpu).unwrap();
         EmbeddingPool::start(embedder, Arc::default()).unwrap()
     }

@@ -62,10 +62,13 @@ impl fmt::Display for Phrase {
     }
 }
 
+/// What is said, and what to look for besides, each with its weight.
+type Entry = (Phrase, Vec<(Phrase, f32)>);
+
 #[derive(Default)]
 pub struct Vocabulary {
-    /// By the first term: what is said, and what to look for besides.
-    entries: HashMap<String, Vec<(Phrase, Vec<(Phrase, f32)>)>>,
+    /// By the first term.
+    entries: HashMap<String, Vec<Entry>>,
 }
 
 impl Vocabulary {

@@ -283,14 +283,14 @@ fn plain_number(text: &str) -> String {
 
 /// A letter, digits, a point: `E11.9`.
 fn is_code(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit())
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.as_bytes().get(1).is_some_and(u8::is_ascii_digit)
 }
 
 fn month(text: &str) -> Option<usize> {
     let named = |name: &&str| {
         text == *name || (text.len() == 3 && name.starts_with(text)) || text == "sept" && *name == "september"
     };
-    MONTHS.iter().position(|name| named(&name)).map(|at| at + 1)
+    MONTHS.iter().position(named).map(|at| at + 1)
 }
 
 fn day(text: &str) -> Option<u32> {

@@ -25,7 +25,7 @@ mod record;
 mod remote;
 #[cfg(test)]
 #[path = "../../../tests/support/tiny_model.rs"]
-mod tiny_model;
+pub(crate) mod tiny_model;
 mod tokens;
 mod weights;
 

@@ -107,7 +107,7 @@ impl Report {
         let of = |name: &str| judged.iter().filter(|one| one.run == name).collect::<Vec<_>>();
         let last = names.last().copied().unwrap_or_default();
         let others = names.iter().filter(|name| **name != last);
-        let comparisons = others.map(|other| compare(last, *other, &of(last), &of(other))).collect();
+        let comparisons = others.map(|other| compare(last, other, &of(last), &of(other))).collect();
         let since = earlier.map(|earlier| names.iter().filter_map(|name| since(name, &of(name), earlier)).collect());
         Self {
             documents,

@@ -62,7 +62,7 @@ impl AnswerFlow {
         Ok(PatientFacts { facts: Some(facts) })
     }
 
-    pub(super) async fn from_facts(
+    pub(super) async fn answer_by_facts(
         &self,
         access: &Access,
         question: &Question,

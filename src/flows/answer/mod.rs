@@ -104,11 +104,11 @@ impl AnswerFlow {
         let now = Timestamp::now();
         let facts = self.facts(access, query).await?;
         let question = analyse(&query.text, now, &facts.vocabulary());
-        if let Some(answer) = self.from_facts(access, &question, &facts, now).await? {
+        if let Some(answer) = self.answer_by_facts(access, &question, &facts, now).await? {
             return self.beside_later_documents(access, query, &question, answer).await;
         }
         let asked_facts = facts.are_asked(&question);
-        let mut answer = self.from_text(access, query, &question, sentences).await?;
+        let mut answer = self.answer_by_text(access, query, &question, sentences).await?;
         if asked_facts && answer.status != AnswerStatus::Abstained {
             answer.route = Route::TextAfterFacts;
             answer.sentences.insert(0, facts_were_silent());

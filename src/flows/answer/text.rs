@@ -8,7 +8,7 @@ use crate::stages::question::Question;
 use crate::stages::sentences::sentences as sentences_of;
 
 impl AnswerFlow {
-    pub(super) async fn from_text(
+    pub(super) async fn answer_by_text(
         &self,
         access: &Access,
         query: &Query,

@@ -76,7 +76,8 @@ async fn a_file_that_is_damaged_or_of_another_commit_is_not_believed() {
         bytes[at] ^= 1;
         bytes
     };
-    let damages: [&dyn Fn(&[u8]) -> Vec<u8>; 5] = [
+    type Damage<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+    let damages: [Damage<'_>; 5] = [
         &|bytes| mangled(bytes, 1_000),
         &|bytes| mangled(bytes, bytes.len() - 200),
         &|bytes| bytes[..bytes.len() / 2].to_vec(),
