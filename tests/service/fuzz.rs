@@ -238,7 +238,7 @@ fn principal(random: &mut fastrand::Rng) -> Principal {
     let roster =
         (random.f32() < 0.6).then(|| people.iter().filter(|_| random.bool()).map(|id| (*id).to_owned()).collect());
     Principal {
-        tenant: pick(random, &["north", "north", "south", "west"]),
+        tenant: pick::<&str>(random, &["north", "north", "south", "west"]),
         scopes,
         launch: (random.f32() < 0.7).then(|| (*pick(random, &people)).to_owned()),
         roster,
@@ -360,7 +360,7 @@ async fn one(world: &World, routes: &[(String, String)], grammar: &Regex, seed: 
         }
         // What is allowed and asked for by its id is given. Records of one key have one id, whatever the tenant.
         if asked.named == Some(position) && !asked.path.contains("version=2") {
-            let same = world.records.iter().filter(|other| other.document == record.document);
+            let mut same = world.records.iter().filter(|other| other.document == record.document);
             let opens = same.any(|other| allowed(&who, &scopes, other).0);
             assert_eq!(reply.status, if opens { 200 } else { 404 }, "{}: {record:?}", told());
         }
