@@ -97,6 +97,8 @@ pub struct Query {
     pub limit: usize,
     /// Chunks before and after each passage that are shown with it, up to [`Query::MAX_NEIGHBOURS`].
     pub neighbours: usize,
+    /// Whether the words of the query are marked in each passage.
+    pub highlight: bool,
 }
 
 impl std::fmt::Debug for Query {
@@ -142,7 +144,15 @@ impl Query {
             return Err(QueryError::Limit);
         }
         Self::check(text, &filters)?;
-        Ok(Self { text: text.to_owned(), mode, tuning: Tuning::default(), filters, limit, neighbours: 0 })
+        Ok(Self {
+            text: text.to_owned(),
+            mode,
+            tuning: Tuning::default(),
+            filters,
+            limit,
+            neighbours: 0,
+            highlight: false,
+        })
     }
 
     pub fn tuned(self, tuning: Tuning) -> Result<Self, QueryError> {
@@ -155,6 +165,10 @@ impl Query {
             return Err(QueryError::Neighbours);
         }
         Ok(Self { neighbours, ..self })
+    }
+
+    pub fn highlighted(self) -> Self {
+        Self { highlight: true, ..self }
     }
 
     /// What any question with such a text and filters must keep to.

@@ -7,7 +7,7 @@ use super::embed::{EmbedError, EmbeddingPool};
 use super::rank::{Plan, Ranked, rank};
 use super::rerank::{DEPTH, RerankError, Reranker};
 use crate::access::Access;
-use crate::adapters::index::{Index, IndexError, highlights};
+use crate::adapters::index::{Highlighter, Index, IndexError};
 use crate::adapters::inference::CrossEncoder;
 use crate::adapters::store::{Store, StoreError};
 use crate::domain::{DocumentId, DocumentKey, Mode, Passage, PatientId, Query, Span, StoredDocument};
@@ -31,7 +31,7 @@ pub enum RetrieveError {
 pub struct PassageDetail {
     /// The part of the passage nearest to the query, where vectors were compared.
     pub nearest: Option<Span>,
-    /// Words of the query, and what says the same.
+    /// Words of the query, and what says the same, when they were asked for.
     pub highlights: Vec<Span>,
     /// The passage with the neighbours that were asked for.
     pub around: Option<Span>,
@@ -80,6 +80,9 @@ impl RetrieveFlow {
             shown.truncate(query.limit);
             plan.reranked = true;
         }
+        if query.highlight {
+            shown = highlighted(query, shown).await?;
+        }
         let (passages, details) = shown.into_iter().unzip();
         Ok(Retrieved { passages, details, vector, plan })
     }
@@ -125,6 +128,22 @@ impl RetrieveFlow {
     }
 }
 
+/// Marks the words of the query, off the request threads.
+async fn highlighted(
+    query: &Query,
+    mut shown: Vec<(Passage, PassageDetail)>,
+) -> Result<Vec<(Passage, PassageDetail)>, RetrieveError> {
+    let (text, expand) = (query.text.clone(), query.tuning.expand);
+    let marking = tokio::task::spawn_blocking(move || {
+        let mut highlighter = Highlighter::new(&text, expand);
+        for (passage, detail) in &mut shown {
+            detail.highlights = highlighter.spans(&passage.document.document.text, passage.hit.chunk.span);
+        }
+        shown
+    });
+    marking.await.map_err(|_| RetrieveError::Stopped)
+}
+
 /// The passages that are shown: as many as were asked for, so many of each document, the same text of a patient once.
 struct Shown<'a> {
     query: &'a Query,
@@ -157,7 +176,7 @@ impl<'a> Shown<'a> {
         *self.of_document.entry(document.key.id.clone()).or_default() += 1;
         let detail = PassageDetail {
             nearest: ranked.nearest,
-            highlights: highlights(&self.query.text, tuning.expand, &document.document.text, ranked.hit.chunk.span),
+            highlights: Vec::new(),
             around: (self.query.neighbours > 0).then_some(ranked.around),
         };
         self.passages.push((passage, detail));

@@ -185,7 +185,8 @@ pub async fn search(
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
     let query = Query::new(&request.query, mode(request.mode.as_deref())?, filters, limit)?
         .tuned(tuning)?
-        .with_neighbours(request.neighbours.unwrap_or_default())?;
+        .with_neighbours(request.neighbours.unwrap_or_default())?
+        .highlighted();
     let retrieved = app.retrieve.run(&access, &query).await?;
     let freshness = app.freshness.run(&access).await?;
     let documents = keys(&retrieved.passages);

@@ -2,37 +2,47 @@
 
 use std::collections::BTreeMap;
 
-use tantivy::tokenizer::TokenStream;
+use tantivy::tokenizer::{TextAnalyzer, TokenStream};
 
 use super::analyzer;
 use super::question::Question;
 use super::vocabulary::Phrase;
 use crate::domain::Span;
 
-/// Byte ranges of `text` within `passage`, in order and apart, that hold a word of `query`; with `expand`, or one
-/// that says the same.
-pub fn highlights(query: &str, expand: bool, text: &str, passage: Span) -> Vec<Span> {
-    let Some(inside) = passage.of(text) else { return Vec::new() };
-    let mut tokens = BTreeMap::<u32, Vec<(String, Span)>>::new();
-    let mut analyzer = analyzer::analyzer();
-    let mut stream = analyzer.token_stream(inside);
-    stream.process(&mut |token| {
-        let span = Span::new(passage.start + token.offset_from, passage.start + token.offset_to);
-        tokens.entry(token.position as u32).or_default().push((token.text.clone(), span));
-    });
-    let question = Question::read(query, expand);
-    let ways = question.concepts.iter().flat_map(|concept| &concept.ways);
-    let mut found: Vec<Span> =
-        ways.flat_map(|(way, _)| tokens.keys().filter_map(|at| stands_at(way, *at, &tokens))).collect();
-    found.sort_by_key(|span| (span.start, span.end));
-    found.dedup_by(|next, kept| {
-        let touches = next.start <= kept.end;
-        if touches {
-            kept.end = kept.end.max(next.end);
-        }
-        touches
-    });
-    found
+/// What one query marks in the passages found for it.
+pub struct Highlighter {
+    question: Question,
+    analyzer: TextAnalyzer,
+}
+
+impl Highlighter {
+    /// `expand`: whether what says the same as a word of the query is marked too.
+    pub fn new(query: &str, expand: bool) -> Self {
+        Self { question: Question::read(query, expand), analyzer: analyzer::analyzer() }
+    }
+
+    /// Byte ranges of `text` within `passage`, in order and apart, that hold a word of the query.
+    pub fn spans(&mut self, text: &str, passage: Span) -> Vec<Span> {
+        let Some(inside) = passage.of(text) else { return Vec::new() };
+        let mut tokens = BTreeMap::<u32, Vec<(String, Span)>>::new();
+        let mut stream = self.analyzer.token_stream(inside);
+        stream.process(&mut |token| {
+            let span = Span::new(passage.start + token.offset_from, passage.start + token.offset_to);
+            tokens.entry(token.position as u32).or_default().push((token.text.clone(), span));
+        });
+        let ways = self.question.concepts.iter().flat_map(|concept| &concept.ways);
+        let mut found: Vec<Span> =
+            ways.flat_map(|(way, _)| tokens.keys().filter_map(|at| stands_at(way, *at, &tokens))).collect();
+        found.sort_by_key(|span| (span.start, span.end));
+        found.dedup_by(|next, kept| {
+            let touches = next.start <= kept.end;
+            if touches {
+                kept.end = kept.end.max(next.end);
+            }
+            touches
+        });
+        found
+    }
 }
 
 fn stands_at(way: &Phrase, at: u32, tokens: &BTreeMap<u32, Vec<(String, Span)>>) -> Option<Span> {
@@ -44,11 +54,11 @@ fn stands_at(way: &Phrase, at: u32, tokens: &BTreeMap<u32, Vec<(String, Span)>>)
 
 #[cfg(test)]
 mod tests {
-    use super::highlights;
+    use super::Highlighter;
     use crate::domain::Span;
 
     fn marked(query: &str, text: &str) -> Vec<String> {
-        let found = highlights(query, true, text, Span::new(0, text.len()));
+        let found = Highlighter::new(query, true).spans(text, Span::new(0, text.len()));
         found.into_iter().filter_map(|span| span.of(text)).map(str::to_owned).collect()
     }
 
@@ -67,7 +77,8 @@ mod tests {
     #[test]
     fn only_the_passage_is_looked_at() {
         let text = "cough, cough, cough";
-        assert_eq!(highlights("cough", true, text, Span::new(7, 12)), [Span::new(7, 12)]);
-        assert!(highlights("cough", true, text, Span::new(90, 99)).is_empty());
+        let mut highlighter = Highlighter::new("cough", true);
+        assert_eq!(highlighter.spans(text, Span::new(7, 12)), [Span::new(7, 12)]);
+        assert!(highlighter.spans(text, Span::new(90, 99)).is_empty());
     }
 }

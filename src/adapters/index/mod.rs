@@ -31,7 +31,7 @@ mod words;
 
 pub use candidates::Nearness;
 pub use generation::{Generation, IndexChange, IndexedChunk, IndexedDocument, IndexedWindow};
-pub use highlights::highlights;
+pub use highlights::Highlighter;
 pub use keyword::Found;
 pub use scope::Scope;
 pub use serving::{Index, IndexSettings};
