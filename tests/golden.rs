@@ -1,10 +1,13 @@
 //! Golden tests: a delivery in, its normalized records out, reviewed as a diff.
 //!
 //! `tests/golden/normalize/<case>.<form>` is the input, `<case>.expected.json` what must come out of it.
-//! `UPDATE_GOLDEN=1 cargo test --test golden` writes the expected files anew.
+//! `UPDATE_GOLDEN=1 cargo test --test golden` writes the expected files anew. The inputs serve as seeds, too: damaged
+//! in any way, each must end somewhere. `ANAMNESIS_FUZZ_SECONDS=600` goes on with that for as long, all forms side by side.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anamnesis::domain::{
     Delivery, Feed, Format, Outcome, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp, Unreadable,
@@ -72,7 +75,7 @@ fn refused(ordinal: u32, unreadable: &Unreadable) -> Value {
     json!({ "ordinal": ordinal, "unreadable": { "reason": unreadable.reason, "detail": unreadable.detail } })
 }
 
-fn normalized(path: &Path, format: Format) -> Value {
+fn normalized(path: &Path, format: Format, bytes: Vec<u8>) -> Value {
     let source = source();
     let delivery = Delivery {
         receipt: ReceiptId::new("receipt"),
@@ -80,7 +83,7 @@ fn normalized(path: &Path, format: Format) -> Value {
         source: source.name.clone(),
         format,
         name: path.file_name().and_then(|name| name.to_str()).map(str::to_owned),
-        bytes: fs::read(path).unwrap(),
+        bytes,
         received_at: Timestamp::parse("2025-01-01T00:00:00Z").unwrap(),
     };
     let origin = Origin { source: &source, format, name: delivery.name.as_deref(), received_at: delivery.received_at };
@@ -132,7 +135,7 @@ fn every_case_comes_out_as_recorded() {
         let Some(format) = format_of(&path) else { continue };
         let case = path.file_name().unwrap().to_str().unwrap().split('.').next().unwrap();
         let expected = folder().join(format!("{case}.expected.json"));
-        let actual = format!("{:#}\n", normalized(&path, format));
+        let actual = format!("{:#}\n", normalized(&path, format, fs::read(&path).unwrap()));
         compared += 1;
         if rewrite {
             fs::write(&expected, actual).unwrap();
@@ -142,4 +145,59 @@ fn every_case_comes_out_as_recorded() {
     }
     assert!(compared > 20, "only {compared} cases");
     assert!(differing.is_empty(), "{} cases differ from what is recorded:\n{}", differing.len(), differing.join("\n"));
+}
+
+/// Cuts, overwrites, repeats and swaps in place; the same number damages alike.
+fn damaged(bytes: &[u8], number: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(number);
+    let mut bytes = bytes.to_vec();
+    for _ in 0..random.usize(1..6) {
+        let at = random.usize(..=bytes.len());
+        let end = (at + random.usize(..200)).min(bytes.len());
+        match random.u8(..5) {
+            0 => drop(bytes.drain(at..end)),
+            1 => bytes.insert(at, random.u8(..)),
+            2 => bytes[at..end].reverse(),
+            3 => bytes[at..end].iter_mut().for_each(|byte| *byte = random.u8(..)),
+            _ => {
+                let part = bytes[at..end].to_vec();
+                bytes.splice(at..at, part);
+            }
+        }
+    }
+    bytes
+}
+
+type Seeds = Vec<(PathBuf, Vec<u8>)>;
+
+/// Damages the inputs of one form in turn, until the time is over; says how often.
+fn damage_all(seeds: &Seeds, format: Format, until: Instant) -> u64 {
+    const LEAST: u64 = 60;
+    let mut number = 0;
+    while number < LEAST || Instant::now() < until {
+        for (path, bytes) in seeds {
+            let outcome = std::panic::catch_unwind(|| normalized(path, format, damaged(bytes, number)));
+            assert!(outcome.is_ok(), "{} damaged by number {number} makes a panic", path.display());
+            number += 1;
+        }
+    }
+    number
+}
+
+#[test]
+fn a_damaged_delivery_of_any_form_ends_somewhere() {
+    let seconds = std::env::var("ANAMNESIS_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let mut forms: BTreeMap<String, (Format, Seeds)> = BTreeMap::new();
+    for path in fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()) {
+        let Some(format) = format_of(&path) else { continue };
+        let bytes = fs::read(&path).unwrap();
+        forms.entry(format!("{format:?}")).or_insert_with(|| (format, Vec::new())).1.push((path, bytes));
+    }
+    assert_eq!(forms.len(), 14);
+    std::thread::scope(|scope| {
+        for (name, (format, seeds)) in &forms {
+            scope.spawn(move || eprintln!("{name}: {} damaged deliveries", damage_all(seeds, *format, until)));
+        }
+    });
 }

@@ -218,7 +218,7 @@ impl Api {
 
     /// Hits by keyword, each once, sorted by what they are rather than by rank.
     pub async fn search(&self, words: &str, patient: Option<&str>) -> BTreeSet<(String, u64, String)> {
-        let request = json!({ "query": words, "patient": patient, "mode": "keyword", "limit": 100 });
+        let request = json!({ "query": words, "patient": patient, "mode": "keyword", "limit": 100, "distinct": false });
         let (status, body) = self.post("/v1/search", &request).await;
         assert_eq!(status, 200, "{body}");
         let mut hits = BTreeSet::new();
