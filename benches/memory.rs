@@ -56,7 +56,7 @@ async fn measure(work: &Path) -> Outcome<Value> {
         started.elapsed().as_secs_f64()
     );
     let wanted = resources + NOTES as u64;
-    server.until("anamnesis_newest_change", wanted, PATIENCE).await?;
+    server.until("anamnesis_newest_change", wanted, LOOK_AGAIN, PATIENCE).await?;
     let seconds = started.elapsed().as_secs_f64();
     let peak = server.resident_kib("VmHWM")?;
     let beyond = peak.saturating_sub(idle) / 1024;

@@ -1,5 +1,5 @@
-//! `make bench-serving`: hybrid search over HTTP beside txtai and chromadb, and how soon a note is found, as tables and
-//! as `bench/results/serving.json`.
+//! `make bench-serving`: ingest and hybrid search over HTTP beside txtai and chromadb, and how soon a note is found, as
+//! tables and as `bench/results/serving.json`.
 //!
 //! A server of its own holds the SciFact abstracts among short notes that are made of the sentences of abstracts no
 //! judged claim asks for, `ANAMNESIS_BENCH_SERVING_CHUNKS` in all (default 100,000). It embeds, indexes and answers as in
@@ -10,6 +10,8 @@
 mod collection;
 #[path = "serving/freshness.rs"]
 mod freshness;
+#[path = "serving/ingest.rs"]
+mod ingest;
 #[path = "serving/peers.rs"]
 mod peers;
 #[path = "serving/searches.rs"]
@@ -24,6 +26,7 @@ use collection::Collection;
 use serde_json::{Value, json};
 use server::{Outcome, Server, configure, token};
 
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2 * 3600);
 
 fn main() -> Outcome<()> {
@@ -49,6 +52,12 @@ fn shared(name: &str) -> Option<PathBuf> {
 }
 
 async fn measure(work: &Path, collection: &Collection) -> Outcome<Value> {
+    std::fs::create_dir_all(work)?;
+    let python = std::env::var_os("ANAMNESIS_BENCH_PYTHON").filter(|path| !path.is_empty()).map(PathBuf::from);
+    if python.is_none() {
+        println!("NOT MEASURED: txtai and chromadb, as ANAMNESIS_BENCH_PYTHON names no Python");
+    }
+    let ingest = ingest::measure(work, collection, python.as_ref()).await?;
     fill(work, collection).await?;
     let started = Instant::now();
     let server = Server::start(work)?;
@@ -61,10 +70,10 @@ async fn measure(work: &Path, collection: &Collection) -> Outcome<Value> {
     let resident = server.resident_kib("VmRSS")? / 1024;
     println!("{resident} MiB resident then");
     drop(server);
-    let peers = peers::measure(work, collection, &searches)?;
+    let peers = peers::measure(python.as_ref(), work, collection, &searches)?;
     Ok(json!({
         "texts": collection.texts.len(), "chunks": chunks, "start_s": start_s, "resident_mib": resident,
-        "searches": searches, "peers": peers, "freshness": freshness,
+        "ingest": ingest, "searches": searches, "peers": peers, "freshness": freshness,
     }))
 }
 
@@ -74,18 +83,18 @@ async fn fill(work: &Path, collection: &Collection) -> Outcome<()> {
     if done.exists() {
         return Ok(());
     }
-    let _ = std::fs::remove_dir_all(work);
+    let _ = std::fs::remove_dir_all(work.join("data"));
     std::fs::create_dir_all(work.join("drop"))?;
     configure(work)?;
     let server = Server::start(work)?;
     let started = Instant::now();
     let part = work.join("drop/collection.ndjson.part");
-    std::fs::write(&part, collection.resources())?;
+    std::fs::write(&part, Collection::resources(&collection.texts))?;
     std::fs::rename(part, work.join("drop/collection.ndjson"))?;
     let wanted = collection.texts.len() as u64;
-    server.until("anamnesis_newest_change", wanted, PATIENCE).await?;
+    server.until("anamnesis_newest_change", wanted, LOOK_AGAIN, PATIENCE).await?;
     let read_s = started.elapsed().as_secs_f64();
-    server.until("anamnesis_index_watermark", wanted, PATIENCE).await?;
+    server.until("anamnesis_index_watermark", wanted, LOOK_AGAIN, PATIENCE).await?;
     println!("taken in after {read_s:.0} s, searchable after {:.0} s", started.elapsed().as_secs_f64());
     Ok(std::fs::write(done, b"")?)
 }

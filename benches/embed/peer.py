@@ -1,8 +1,9 @@
 """A peer of the embedding bench: computes what it is told to, and says how long it took.
 
 Called with the peer's name, the tokenizer's file and a file of texts by set; then a line with the name of a set on
-standard input is answered by a line with seconds on standard output. `onnx-int8`, `onnx-f32` (the model as torch
-writes it for onnxruntime) and `torch-f32` are known.
+standard input and the size of a batch is answered by a line with seconds on standard output, and with `vectors`
+instead of a size by the vectors as JSON. `onnx-int8`, `onnx-f32` (the model as torch writes it for onnxruntime) and
+`torch-f32` are known.
 """
 
 import json
@@ -84,14 +85,24 @@ def torch_f32():
     return forward
 
 
+def pooled(forward, ids, mask):
+    states = forward(ids, mask)
+    if states.ndim == 3:
+        weights = mask[:, :, None].astype(numpy.float32)
+        states = (states * weights).sum(1) / weights.sum(1)
+    return states / numpy.linalg.norm(states, axis=1, keepdims=True)
+
+
 def embed(forward, tokenizer, texts, size):
     encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
     for ids, mask in batches(encoded, size):
-        states = forward(ids, mask)
-        if states.ndim == 3:
-            weights = mask[:, :, None].astype(numpy.float32)
-            states = (states * weights).sum(1) / weights.sum(1)
-        states / numpy.linalg.norm(states, axis=1, keepdims=True)
+        pooled(forward, ids, mask)
+
+
+def vectors(forward, tokenizer, texts):
+    for encoding in tokenizer.encode_batch(texts):
+        ids = numpy.array([encoding.ids], dtype=numpy.int64)
+        yield pooled(forward, ids, numpy.ones_like(ids))[0].tolist()
 
 
 def main():
@@ -105,6 +116,9 @@ def main():
     print("ready", flush=True)
     for line in sys.stdin:
         wanted, size = line.split()
+        if size == "vectors":
+            print(json.dumps(list(vectors(forward, tokenizer, sets[wanted]))), flush=True)
+            continue
         started = time.perf_counter()
         embed(forward, tokenizer, sets[wanted], int(size))
         print(time.perf_counter() - started, flush=True)

@@ -20,6 +20,12 @@ pub struct Text {
     pub body: String,
 }
 
+impl Text {
+    pub fn whole(&self) -> String {
+        format!("{}. {}", self.title, self.body)
+    }
+}
+
 pub struct Claim {
     pub text: String,
     /// None of a claim that is only searched for.
@@ -62,8 +68,8 @@ impl Collection {
     }
 
     /// As FHIR NDJSON. The id of a text is that of its encounter, which a hit shows.
-    pub fn resources(&self) -> String {
-        let lines = self.texts.iter().enumerate().map(|(number, text)| {
+    pub fn resources(texts: &[Text]) -> String {
+        let lines = texts.iter().enumerate().map(|(number, text)| {
             let resource = json!({
                 "resourceType": "DocumentReference", "id": text.id, "status": "current", "description": text.title,
                 "date": "2024-05-01T10:00:00Z", "subject": {"reference": format!("Patient/p{}", number % PATIENTS)},

@@ -7,46 +7,35 @@ use std::process::{Command, Stdio};
 use anamnesis::adapters::inference::{DeviceChoice, Embedder, Manifest, Role};
 use serde_json::{Value, json};
 
-use crate::collection::{Claim, Collection, ndcg_at_10};
+use crate::collection::{Claim, Collection, Text, ndcg_at_10};
 use crate::searches::CLIENTS;
 use crate::server::Outcome;
 
 const BATCH: usize = 256;
 
+pub const NAMES: [&str; 2] = ["txtai", "chromadb"];
+
 /// The peers' rows, each beside ours; null without a Python of theirs.
-pub fn measure(work: &Path, collection: &Collection, ours: &Value) -> Outcome<Value> {
+pub fn measure(python: Option<&PathBuf>, work: &Path, collection: &Collection, ours: &Value) -> Outcome<Value> {
     println!(
         "\n{:>12} {:>9} {:>9} {:>10} {:>10} {:>8}",
         "hybrid", "p50 ms", "p99 ms", "1 client/s", "16 clients", "nDCG@10"
     );
     print_row(ours);
-    let Some(python) = std::env::var_os("ANAMNESIS_BENCH_PYTHON").filter(|path| !path.is_empty()).map(PathBuf::from)
-    else {
-        println!("NOT MEASURED: txtai and chromadb, as ANAMNESIS_BENCH_PYTHON names no Python");
-        return Ok(Value::Null);
-    };
-    let manifest = Manifest::default_embedder();
-    let cache = std::env::var_os("ANAMNESIS_MODEL_DIR").map(PathBuf::from).ok_or("ANAMNESIS_MODEL_DIR is not set")?;
-    let model = manifest.folder_in(&cache);
-    let vectors = vectors(work, collection, &Embedder::load(&manifest, &model, DeviceChoice::Cpu)?)?;
+    let Some(python) = python else { return Ok(Value::Null) };
+    let model = model_folder()?;
+    let embedder = Embedder::load(&Manifest::default_embedder(), &model, DeviceChoice::Cpu)?;
+    let vectors = vectors(work, collection, &embedder)?;
     let input = work.join("peers.json");
     let words = |claims: &[Claim]| claims.iter().map(|claim| claim.text.clone()).collect::<Vec<_>>();
-    let texts: Vec<String> = collection.texts.iter().map(|text| format!("{}. {}", text.title, text.body)).collect();
+    let texts: Vec<String> = collection.texts.iter().map(Text::whole).collect();
     let ids: Vec<&String> = collection.texts.iter().map(|text| &text.id).collect();
     let judged = words(&collection.judged);
     let told = json!({ "ids": ids, "texts": texts, "judged": judged, "others": words(&collection.others), "clients": CLIENTS });
     std::fs::write(&input, serde_json::to_vec(&told)?)?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/serving/peer.py");
     let mut rows = Vec::new();
-    for peer in ["txtai", "chromadb"] {
-        let mut asking = Command::new(&python);
-        asking.arg(&script).arg(peer).args([&input, &vectors, &model]).stderr(Stdio::inherit());
-        let output = asking.output()?;
-        if !output.status.success() {
-            println!("NOT MEASURED: {peer} ended with {}", output.status);
-            continue;
-        }
-        let mut row: Value = serde_json::from_slice(&output.stdout)?;
+    for peer in NAMES {
+        let Some(mut row) = ask(python, peer, &["search".as_ref(), &input, &model, &vectors])? else { continue };
         let found: Vec<Vec<String>> = serde_json::from_value(row["found"].take())?;
         let quality: f64 =
             found.iter().zip(&collection.judged).map(|(found, claim)| ndcg_at_10(found, &claim.relevant)).sum();
@@ -55,6 +44,32 @@ pub fn measure(work: &Path, collection: &Collection, ours: &Value) -> Outcome<Va
         rows.push(row);
     }
     Ok(Value::Array(rows))
+}
+
+/// Texts a second that a peer embeds and takes in.
+pub fn ingest(python: &Path, peer: &str, work: &Path, texts: &[Text]) -> Outcome<Option<Value>> {
+    let input = work.join("peers-ingest.json");
+    let ids: Vec<&String> = texts.iter().map(|text| &text.id).collect();
+    let texts: Vec<String> = texts.iter().map(Text::whole).collect();
+    std::fs::write(&input, serde_json::to_vec(&json!({ "ids": ids, "texts": texts }))?)?;
+    ask(python, peer, &["ingest".as_ref(), &input, &model_folder()?])
+}
+
+/// What the peer's script says; nothing where it fails, in its own words on standard error.
+fn ask(python: &Path, peer: &str, arguments: &[&Path]) -> Outcome<Option<Value>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/serving/peer.py");
+    let mut asking = Command::new(python);
+    let output = asking.arg(script).arg(peer).args(arguments).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        println!("NOT MEASURED: {peer} ended with {}", output.status);
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(&output.stdout)?))
+}
+
+fn model_folder() -> Outcome<PathBuf> {
+    let cache = std::env::var_os("ANAMNESIS_MODEL_DIR").map(PathBuf::from).ok_or("ANAMNESIS_MODEL_DIR is not set")?;
+    Ok(Manifest::default_embedder().folder_in(&cache))
 }
 
 fn print_row(row: &Value) {
@@ -79,7 +94,7 @@ fn vectors(work: &Path, collection: &Collection, embedder: &Embedder) -> Outcome
     let part = work.join("vectors.part");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&part)?);
     for batch in collection.texts.chunks(BATCH) {
-        let texts: Vec<String> = batch.iter().map(|text| format!("{}. {}", text.title, text.body)).collect();
+        let texts: Vec<String> = batch.iter().map(Text::whole).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         for vector in embedder.embed(&texts, Role::Passage)? {
             let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();

@@ -12,7 +12,6 @@ pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 const BINARY: &str = env!("CARGO_BIN_EXE_anamnesis");
 /// Of no worth: it opens the made-up records of a bench.
 const SECRET: &str = "a secret of this bench and of nobody else, forty bytes";
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A configuration that takes whatever is moved into the folder `drop`, and notes over HTTP.
 pub fn configure(work: &Path) -> Outcome<()> {
@@ -83,13 +82,13 @@ impl Server {
     }
 
     /// Until a metric has reached a value.
-    pub async fn until(&self, name: &str, least: u64, patience: Duration) -> Outcome<()> {
+    pub async fn until(&self, name: &str, least: u64, look_again: Duration, patience: Duration) -> Outcome<()> {
         let started = Instant::now();
         while (self.metric(name).await? as u64) < least {
             if started.elapsed() > patience {
                 return Err(format!("{name} didn't reach {least} in time").into());
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(look_again).await;
         }
         Ok(())
     }
