@@ -14,7 +14,7 @@ use crate::access::{
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
 use crate::adapters::inference::{CrossEncoder, Embedder, Generator};
-use crate::adapters::jwks::JwksFetcher;
+use crate::adapters::issuers::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
 use crate::config::{ClientConfig, Config, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId, TenantId, Timestamp, mapping};
