@@ -10,13 +10,15 @@ use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use crate::access::{
+use tokio_rustls::rustls::ServerConfig;
     DevelopmentKey, IssuerSettings, KeySource, Profile, SettingsError, SigningAlgorithm, TenantSource, Verifier,
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
 use crate::adapters::inference::{CrossEncoder, Embedder, Generator};
 use crate::adapters::issuers::JwksFetcher;
 use crate::adapters::store::{Store, StoreError};
-use crate::config::{ClientConfig, Config, IssuerConfig, SourceConfig};
+use crate::adapters::tls::{self, TlsError};
+use crate::config::{ClientConfig, Config, HttpConfig, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId, TenantId, Timestamp, mapping};
 use crate::flows::{
     AnswerFlow, AuditTrailFlow, ContextFlow, CountFlow, EmbeddingPool, EraseFlow, FreshnessFlow, IndexChangesFlow,
@@ -41,6 +43,8 @@ pub enum StartError {
     #[error("the embedding threads can't be started")]
     Threads(#[source] std::io::Error),
     #[error("the configuration is not usable: {0}")]
+    #[error("TLS can't be spoken")]
+    Tls(#[from] TlsError),
     Configuration(String),
 }
 
@@ -53,6 +57,8 @@ pub struct App {
     pub index: Arc<Index>,
     pub metrics: Arc<Metrics>,
     pub ingest: IngestFlow,
+    /// What the product's port speaks TLS by, if it does.
+    pub tls: Option<Arc<ServerConfig>>,
     pub notifications: NotificationFlow,
     pub receive_message: ReceiveMessageFlow,
     pub take_file: TakeFileFlow,
@@ -103,6 +109,7 @@ impl App {
         let newest_change = store.newest_change().await?;
         let settings = index_settings(&config, &embedder);
         let index = Arc::new(Index::open(&config.index_path(), settings, newest_change)?);
+        let tls = tls(&config.http)?;
         let verifier = verifier(&config)?;
         let metrics = Arc::new(Metrics::default());
         let embedding = Arc::new(EmbeddingPool::start(embedder, metrics.clone()).map_err(StartError::Threads)?);
@@ -144,12 +151,22 @@ impl App {
             metrics,
         })
     }
+            tls,
 }
 
 /// What each client may show. A word that isn't known would cap other than was meant, so the server doesn't start.
 fn profiles(config: &Config) -> Result<BTreeMap<String, Arc<Profile>>, StartError> {
     let read = |client: &ClientConfig| Ok((client.id.clone(), Arc::new(profile(client)?)));
     config.clients.iter().map(read).collect()
+}
+
+/// A port that was meant to speak TLS never speaks without.
+fn tls(config: &HttpConfig) -> Result<Option<Arc<ServerConfig>>, StartError> {
+    match (&config.certificate, &config.private_key) {
+        (Some(certificate), Some(private_key)) => Ok(Some(tls::renewed_config(certificate, private_key)?)),
+        (None, None) => Ok(None),
+        _ => Err(StartError::Configuration("http: TLS needs certificate and private_key".to_owned())),
+    }
 }
 
 fn profile(client: &ClientConfig) -> Result<Profile, StartError> {

@@ -1,6 +1,7 @@
 //! Configuration: one TOML file and `ANAMNESIS_*` variables. The only reader of the environment.
 
 mod generator;
+mod http;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use generator::GeneratorConfig;
+pub use http::HttpConfig;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -65,6 +67,7 @@ pub struct Config {
     pub secrets_dir: Option<PathBuf>,
     pub index: IndexConfig,
     pub answer: AnswerConfig,
+    pub http: HttpConfig,
     pub access: AccessConfig,
     #[serde(rename = "client")]
     pub clients: Vec<ClientConfig>,
@@ -257,6 +260,7 @@ impl Default for IndexConfig {
 impl Default for AnswerConfig {
     fn default() -> Self {
         Self { min_evidence: 0.45, max_sentences: 3, withhold_stale: false }
+            http: HttpConfig::default(),
     }
 }
 
@@ -318,6 +322,8 @@ impl Config {
         text_variable("ANAMNESIS_SECRETS_DIR", |value| self.secrets_dir = Some(value.into()));
         address_variable("ANAMNESIS_LISTEN", &mut self.listen)?;
         address_variable("ANAMNESIS_OPERATIONS_LISTEN", &mut self.operations_listen)
+        self.http.certificate.iter_mut().for_each(resolve);
+        self.http.private_key.iter_mut().for_each(resolve);
     }
 
     pub fn store_path(&self) -> PathBuf {
@@ -336,6 +342,8 @@ impl Config {
     pub fn secret(&self, name: &str) -> Option<Vec<u8>> {
         if !is_secret_name(name) {
             return None;
+        text_variable("ANAMNESIS_TLS_CERTIFICATE", |value| self.http.certificate = Some(value.into()));
+        text_variable("ANAMNESIS_TLS_PRIVATE_KEY", |value| self.http.private_key = Some(value.into()));
         }
         let variable = format!("ANAMNESIS_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"));
         let from_variable = || std::env::var(variable).ok().map(String::into_bytes);

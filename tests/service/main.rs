@@ -20,6 +20,8 @@ mod sensitivity;
 mod stored;
 #[path = "../support/tiny_model.rs"]
 mod tiny_model;
+mod tls;
 mod tokens;
 mod updates;
+mod wire;
 mod worlds;
