@@ -1,5 +1,6 @@
 //! Wires configuration, adapters and flows together, once, at start.
 
+mod origins;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -108,8 +109,9 @@ impl App {
         declare_sources(&store, &config).await?;
         let newest_change = store.newest_change().await?;
         let settings = index_settings(&config, &embedder);
-        let index = Arc::new(Index::open(&config.index_path(), settings, newest_change)?);
         let tls = tls(&config.http)?;
+        origins::check(&config.http.allowed_origins)?;
+        let index = Arc::new(Index::open(&config.index_path(), settings, newest_change)?);
         let verifier = verifier(&config)?;
         let metrics = Arc::new(Metrics::default());
         let embedding = Arc::new(EmbeddingPool::start(embedder, metrics.clone()).map_err(StartError::Threads)?);

@@ -1,4 +1,4 @@
-//! What is configured of the product's port: TLS, and how long a client may take.
+//! What is configured of the product's port: TLS, other origins, and how long a client may take.
 
 use std::path::PathBuf;
 
@@ -13,6 +13,8 @@ pub struct HttpConfig {
     pub certificate: Option<PathBuf>,
     /// Its key, PEM. `ANAMNESIS_TLS_PRIVATE_KEY`; default none.
     pub private_key: Option<PathBuf>,
+    /// Whose pages may ask from a browser: `https://crm.example.org`; default none.
+    pub allowed_origins: Vec<String>,
     /// Milliseconds for a TLS handshake, and for the head of a request; default 10,000.
     pub head_timeout_ms: u64,
     /// Milliseconds between two parts of a request's body, which also must come at 500 bytes a second; default 30,000.
@@ -28,6 +30,7 @@ impl Default for HttpConfig {
         Self {
             certificate: None,
             private_key: None,
+            allowed_origins: Vec::new(),
             head_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
             answer_timeout_ms: 30_000,

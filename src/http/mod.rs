@@ -8,6 +8,7 @@ mod answer_shapes;
 mod audited;
 mod break_glass;
 mod connection;
+mod cors;
 mod documents;
 mod facets;
 mod filters;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_http::HttpService;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::dev::{AppConfig, Server, ServerHandle, fn_service};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, HttpServer};
 use tokio::net::TcpSocket;
@@ -18,7 +18,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::connection::{self, Connection, Patience};
 use super::rate::RateLimit;
 use super::{
-    access_report, admin, answer, break_glass, documents, facets, freshness, health, openapi, operations, pacing,
+    access_report, admin, answer, break_glass, cors, documents, facets, freshness, health, openapi, operations, pacing,
     pages, patients, records, request, search, similar, subscriptions, webhooks, well_known, whoami,
 };
 use crate::access::Upkeep;
@@ -133,6 +133,7 @@ fn serve_product(app: Data<App>, listener: TcpListener) -> io::Result<Server> {
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("product", listener, move || {
         let patience = Patience::from(&app.config.http);
+        let origins = &app.config.http.allowed_origins;
         let (actix, _) = ActixApp::new().into_utoipa_app().configure(routes).split_for_parts();
         let actix = actix
             .app_data(app.clone())
@@ -144,6 +145,7 @@ fn serve_product(app: Data<App>, listener: TcpListener) -> io::Result<Server> {
             .route("/openapi.json", web::get().to(openapi::serve))
             .default_service(web::route().to(pages::page))
             .wrap(from_fn(request::authenticate))
+            .wrap(Condition::new(!origins.is_empty(), cors::rules(origins)))
             .wrap(from_fn(request::dress))
             .wrap(from_fn(pacing::pace))
             .wrap(from_fn(connection::note_use))

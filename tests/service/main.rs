@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod bad_input;
+mod browsers;
 mod builders;
 mod concurrency;
 mod drop_folder;
