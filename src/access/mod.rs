@@ -78,7 +78,7 @@ pub use glass::Glass;
 pub use issuer::{IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource};
 pub use key_cache::{FetchFailed, FetchJwks, FetchedJwks};
 pub use mint::{DevelopmentKey, TokenGrant};
-pub use permit::{Denied, Operation, Permit};
+pub use permit::{Denied, Operation, Permit, Types};
 pub use policy::{NoGrant, Policy, Revoked};
 pub use profile::Profile;
 pub use reach::{Access, Act, Clearance, Reach, Row};

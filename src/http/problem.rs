@@ -225,6 +225,7 @@ impl From<IngestError> for Problem {
         }
     }
 }
+            IngestError::Denied(denied) => denied.into(),
 
 impl From<Busy> for Problem {
     fn from(busy: Busy) -> Self {

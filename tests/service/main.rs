@@ -23,6 +23,7 @@ mod stored;
 mod tiny_model;
 mod tls;
 mod tokens;
+mod typed_writes;
 mod updates;
 mod wire;
 mod worlds;
