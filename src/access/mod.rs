@@ -55,6 +55,7 @@ mod claims;
 mod condition;
 mod consent;
 mod glass;
+mod introspection;
 mod issuer;
 mod jwks;
 mod key_cache;
@@ -75,6 +76,7 @@ mod webhook;
 mod window;
 
 pub use glass::Glass;
+pub use introspection::{AskIssuer, Introspection};
 pub use issuer::{IssuerSettings, KeySource, SettingsError, SigningAlgorithm, TenantSource};
 pub use key_cache::{FetchFailed, FetchJwks, FetchedJwks};
 pub use mint::{DevelopmentKey, TokenGrant};

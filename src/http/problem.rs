@@ -155,6 +155,11 @@ impl From<TokenError> for Problem {
                     .detail(error)
                     .retry_after_s(retry_after_s)
             }
+            TokenError::IssuerUnavailable { retry_after_s } => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "issuer_unavailable")
+                    .detail(error)
+                    .retry_after_s(retry_after_s)
+            }
             TokenError::Malformed | TokenError::Invalid(_) | TokenError::NotConfigured => {
                 let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "token_invalid").detail(error);
                 problem.challenge = Some("Bearer realm=\"anamnesis\", error=\"invalid_token\"".to_owned());
@@ -220,12 +225,12 @@ impl From<IngestError> for Problem {
             }
             IngestError::NoMapping => Problem::bad_request("source_without_mapping").detail(error),
             IngestError::Empty => Problem::bad_request("body_empty").detail(error),
+            IngestError::Denied(denied) => denied.into(),
             IngestError::Busy(busy) => busy.into(),
             IngestError::Store(_) | IngestError::Stopped => Problem::internal(&error),
         }
     }
 }
-            IngestError::Denied(denied) => denied.into(),
 
 impl From<Busy> for Problem {
     fn from(busy: Busy) -> Self {

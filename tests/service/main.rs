@@ -12,6 +12,7 @@ mod fuzz;
 mod generated;
 mod harness;
 mod injection;
+mod introspection;
 mod leaks;
 mod llm;
 mod mllp;
