@@ -1,12 +1,13 @@
 //! The web pages, built from `web/` and carried in the binary.
 
+use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
 use utoipa::openapi::OpenApi;
 
+use super::openapi;
 use super::problem::Problem;
 
 /// Empty when the binary was built without the pages.
@@ -20,8 +21,8 @@ const POLICY: &str =
 
 /// Everything that is no route: a page or one of its files, a route by another method, else not found.
 pub async fn page(request: HttpRequest, document: Data<OpenApi>) -> Result<HttpResponse, Problem> {
-    if document.paths.paths.keys().any(|template| fits(template, request.path())) {
-        return Err(Problem::of_status(StatusCode::METHOD_NOT_ALLOWED));
+    if let Some((_, item)) = document.paths.paths.iter().find(|(template, _)| fits(template, request.path())) {
+        return Err(Problem::method_not_allowed(openapi::methods(item)));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Problem::not_found().detail("there is nothing at this path"));

@@ -93,6 +93,7 @@ pub fn openapi_document() -> OpenApi {
     if let (Some(all), Some(found)) = (base.components.as_mut(), document.components) {
         all.schemas = found.schemas;
     }
+    openapi::add_faults(&mut base);
     base
 }
 
