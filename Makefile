@@ -22,7 +22,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/opera
 	web/package.json web/vite.config.js web/tsconfig.json
 PREREQUISITES := bash scripts/check-prerequisites.sh
 
-.PHONY: help demo run build web web-if-node test bench bench-embed bench-index bench-memory bench-serving smoke lint licences clean-demo
+.PHONY: help demo run build web web-if-node test bench bench-embed bench-index bench-memory bench-serving smoke scan lint licences clean-demo
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -101,6 +101,15 @@ bench-serving: build $(TARGET)/bench-venv/.installed ## measure search over HTTP
 
 smoke: build ## start the demo on an empty folder, have it answer its question, stop
 	bash scripts/smoke.sh $(BINARY)
+
+$(TARGET)/scan-venv/.installed: scripts/scan/requirements.txt
+	@$(PREREQUISITES) python
+	python3 -m venv $(TARGET)/scan-venv
+	$(TARGET)/scan-venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+scan: build $(TARGET)/scan-venv/.installed ## hold a running server to its OpenAPI document, by schemathesis
+	SCHEMATHESIS=$(TARGET)/scan-venv/bin/st bash scripts/scan.sh $(BINARY)
 
 lint: ## formatting and clippy
 	cargo fmt --all --check

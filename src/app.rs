@@ -1,22 +1,27 @@
 //! Wires configuration, adapters and flows together, once, at start.
 
+mod origins;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::access::{
-    DevelopmentKey, IssuerSettings, KeySource, Profile, SettingsError, SigningAlgorithm, TenantSource, Verifier,
+    DevelopmentKey, Introspection, IssuerSettings, KeySource, Profile, SettingsError, SigningAlgorithm, TenantSource,
+    Verifier,
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
 use crate::adapters::inference::{CrossEncoder, Embedder, Generator};
-use crate::adapters::jwks::JwksFetcher;
+use crate::adapters::issuers::{IntrospectionEndpoint, JwksFetcher};
 use crate::adapters::store::{Store, StoreError};
-use crate::config::{ClientConfig, Config, IssuerConfig, SourceConfig};
+use crate::adapters::tls::{self, TlsError};
+use crate::config::{ClientConfig, Config, HttpConfig, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId, TenantId, Timestamp, mapping};
 use crate::flows::{
     AnswerFlow, AuditTrailFlow, ContextFlow, CountFlow, EmbeddingPool, EraseFlow, FreshnessFlow, IndexChangesFlow,
@@ -38,15 +43,22 @@ pub enum StartError {
     Fetcher(&'static str),
     #[error("the development key file can't be read")]
     DevelopmentKey(#[source] std::io::Error),
+    #[error("TLS can't be spoken")]
+    Tls(#[from] TlsError),
     #[error("the embedding threads can't be started")]
     Threads(#[source] std::io::Error),
     #[error("the configuration is not usable: {0}")]
     Configuration(String),
 }
 
+/// An issuer's word on a token is at most so old.
+const LONGEST_KEPT_S: u64 = 3_600;
+
 /// The built flows and the token verifier, shared by all requests and jobs.
 pub struct App {
     pub config: Config,
+    /// What the product's port speaks TLS by, if it does.
+    pub tls: Option<Arc<ServerConfig>>,
     pub verifier: Verifier,
     pub policy: PolicyFlow,
     pub store: Store,
@@ -97,6 +109,8 @@ impl App {
         local: Option<Arc<dyn Generator>>,
     ) -> Result<Self, StartError> {
         let Models { embedder, reranker } = models.into();
+        let tls = tls(&config.http)?;
+        origins::check(&config.http.allowed_origins)?;
         let writer = writer::writer(&config, local)?;
         let store = Store::open_with(&config.store_path(), config.access.audit_key_file.as_deref()).await?;
         declare_sources(&store, &config).await?;
@@ -138,11 +152,21 @@ impl App {
             freshness: FreshnessFlow::new(store.clone(), index.clone(), metrics.clone()),
             audit_trail: AuditTrailFlow::new(store.clone()),
             wake: watch::Sender::new(()),
+            tls,
             config,
             store,
             index,
             metrics,
         })
+    }
+}
+
+/// A port that was meant to speak TLS never speaks without.
+fn tls(config: &HttpConfig) -> Result<Option<Arc<ServerConfig>>, StartError> {
+    match (&config.certificate, &config.private_key) {
+        (Some(certificate), Some(private_key)) => Ok(Some(tls::renewed_config(certificate, private_key)?)),
+        (None, None) => Ok(None),
+        _ => Err(StartError::Configuration("http: TLS needs certificate and private_key".to_owned())),
     }
 }
 
@@ -246,7 +270,8 @@ pub fn shipped_mapping(name: &str) -> Option<Mapping> {
 
 /// No issuer and no development key: the verifier refuses every token.
 fn verifier(config: &Config) -> Result<Verifier, StartError> {
-    let mut issuers = config.issuers.iter().map(issuer).collect::<Result<Vec<_>, _>>()?;
+    let mut issuers =
+        config.issuers.iter().map(|issuer| self::issuer(config, issuer)).collect::<Result<Vec<_>, _>>()?;
     if let Some(path) = &config.development_key_file {
         issuers.push(IssuerSettings::development(read_development_key(path)?));
     }
@@ -259,8 +284,9 @@ pub fn read_development_key(path: &Path) -> Result<DevelopmentKey, StartError> {
     Ok(DevelopmentKey::new(&secret)?)
 }
 
-fn issuer(config: &IssuerConfig) -> Result<IssuerSettings, StartError> {
+fn issuer(all: &Config, config: &IssuerConfig) -> Result<IssuerSettings, StartError> {
     let unusable = |why: &str| StartError::Configuration(format!("issuer {}: {why}", config.issuer));
+    let introspection = introspection(all, config).map_err(unusable)?;
     let tenant = match (&config.tenant, &config.tenant_claim) {
         (Some(tenant), None) => TenantSource::Fixed(TenantId::new(&**tenant)),
         (None, Some(claim)) => TenantSource::Claim(claim.clone()),
@@ -270,6 +296,7 @@ fn issuer(config: &IssuerConfig) -> Result<IssuerSettings, StartError> {
         (Some(file), None, None) => KeySource::JwksFile(file.clone()),
         (None, Some(url), None) => KeySource::JwksUrl(url.clone()),
         (None, None, Some(url)) => KeySource::Discovery(url.clone()),
+        (None, None, None) if introspection.is_some() => KeySource::Introspection,
         _ => return Err(unusable("set jwks_file, jwks_url or discovery_url")),
     };
     let mut settings = IssuerSettings::new(&config.issuer, &config.audience, tenant, keys);
@@ -282,5 +309,33 @@ fn issuer(config: &IssuerConfig) -> Result<IssuerSettings, StartError> {
     }
     settings.clearance_claim.clone_from(&config.clearance_claim);
     settings.max_lifetime_s = config.max_lifetime_s;
+    settings.introspection = introspection;
     Ok(settings)
+}
+
+/// Errors: what is half said. A token that was meant to be asked about is never taken without.
+fn introspection(all: &Config, issuer: &IssuerConfig) -> Result<Option<Introspection>, &'static str> {
+    let Some(url) = &issuer.introspection_url else {
+        return match issuer.introspect || issuer.opaque_tokens {
+            true => Err("introspect and opaque_tokens need introspection_url"),
+            false => Ok(None),
+        };
+    };
+    if !(issuer.introspect || issuer.opaque_tokens) {
+        return Err("introspection_url needs introspect or opaque_tokens");
+    }
+    if issuer.introspection_keep_s > LONGEST_KEPT_S {
+        return Err("introspection_keep_s is at most an hour");
+    }
+    let (Some(client), Some(secret)) = (&issuer.introspection_client, &issuer.introspection_secret) else {
+        return Err("introspection needs introspection_client and introspection_secret");
+    };
+    let secret = all.secret(secret).ok_or("the secret that introspection_secret names is not there")?;
+    let endpoint = IntrospectionEndpoint::new(url, client, secret).map_err(|failed| failed.reason)?;
+    Ok(Some(Introspection {
+        endpoint: Arc::new(endpoint),
+        keep: Duration::from_secs(issuer.introspection_keep_s),
+        takes_opaque: issuer.opaque_tokens,
+        asks_about_all: issuer.introspect,
+    }))
 }

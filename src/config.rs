@@ -1,6 +1,7 @@
 //! Configuration: one TOML file and `ANAMNESIS_*` variables. The only reader of the environment.
 
 mod generator;
+mod http;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use generator::GeneratorConfig;
+pub use http::HttpConfig;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -63,6 +65,7 @@ pub struct Config {
     pub public_url: Option<String>,
     /// A folder with one file for each secret that a feed names. `ANAMNESIS_SECRETS_DIR`; default none.
     pub secrets_dir: Option<PathBuf>,
+    pub http: HttpConfig,
     pub index: IndexConfig,
     pub answer: AnswerConfig,
     pub access: AccessConfig,
@@ -156,6 +159,20 @@ pub struct IssuerConfig {
     pub clearance_claim: Option<String>,
     /// Longest `exp - iat` taken, in seconds; default: any.
     pub max_lifetime_s: Option<u64>,
+    /// Where it is asked about tokens (RFC 7662); HTTPS, or HTTP on loopback; default: nowhere.
+    pub introspection_url: Option<String>,
+    /// What it knows us by, and the name of the secret that proves it.
+    pub introspection_client: Option<String>,
+    pub introspection_secret: Option<String>,
+    /// Whether it is asked about each JWT, too; default false.
+    #[serde(default)]
+    pub introspect: bool,
+    /// Whether its tokens that are no JWT are taken, which one issuer's may; default false.
+    #[serde(default)]
+    pub opaque_tokens: bool,
+    /// Seconds for which an answer is kept, and never beyond the token's end; default 30.
+    #[serde(default = "half_a_minute")]
+    pub introspection_keep_s: u64,
 }
 
 /// A feed.
@@ -208,6 +225,10 @@ fn primary_namespace() -> String {
     "main".to_owned()
 }
 
+fn half_a_minute() -> u64 {
+    30
+}
+
 pub fn one_day() -> u64 {
     86_400
 }
@@ -237,6 +258,7 @@ impl Default for Config {
             development_key_file: None,
             public_url: None,
             secrets_dir: None,
+            http: HttpConfig::default(),
             index: IndexConfig::default(),
             answer: AnswerConfig::default(),
             access: AccessConfig::default(),
@@ -298,6 +320,8 @@ impl Config {
         self.file_roots.iter_mut().for_each(resolve);
         self.development_key_file.iter_mut().for_each(resolve);
         self.secrets_dir.iter_mut().for_each(resolve);
+        self.http.certificate.iter_mut().for_each(resolve);
+        self.http.private_key.iter_mut().for_each(resolve);
         self.access.audit_key_file.iter_mut().for_each(resolve);
         self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()).for_each(resolve);
         self.sources.iter_mut().for_each(|source| source.resolve_paths(folder));
@@ -316,6 +340,8 @@ impl Config {
         text_variable("ANAMNESIS_DEVELOPMENT_KEY_FILE", |value| self.development_key_file = Some(value.into()));
         text_variable("ANAMNESIS_PUBLIC_URL", |value| self.public_url = Some(value));
         text_variable("ANAMNESIS_SECRETS_DIR", |value| self.secrets_dir = Some(value.into()));
+        text_variable("ANAMNESIS_TLS_CERTIFICATE", |value| self.http.certificate = Some(value.into()));
+        text_variable("ANAMNESIS_TLS_PRIVATE_KEY", |value| self.http.private_key = Some(value.into()));
         address_variable("ANAMNESIS_LISTEN", &mut self.listen)?;
         address_variable("ANAMNESIS_OPERATIONS_LISTEN", &mut self.operations_listen)
     }

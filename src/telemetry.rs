@@ -228,6 +228,8 @@ pub fn keep_panics_silent() {
 /// Structured lines on standard error; `filter` as in `info,anamnesis=debug`.
 pub fn start_logging(filter: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
+    // It writes an error for each request that it can't parse: whoever sends more must not fill the disk with them.
+    let filter = filter.add_directive("actix_http::h1=off".parse().expect("a fixed directive"));
     // The PDF library's warnings quote the file that is being read.
     let filter = filter.add_directive("lopdf=off".parse().expect("a fixed directive"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

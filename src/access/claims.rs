@@ -21,6 +21,7 @@ use crate::domain::{Confidentiality, PatientId, SourceId, TenantId, Timestamp};
 pub(super) const LEEWAY_S: u64 = 60;
 
 /// All claims, as they came, each once: of two that bear one name, no reader could know which was meant.
+#[derive(Clone)]
 pub(super) struct Claims(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Claims {
@@ -90,6 +91,42 @@ impl Claims {
 
     pub(super) fn has_scope(&self) -> bool {
         self.0.contains_key("scope")
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// What an issuer said of a token of its own, held to what a signed token is held to: its end, its audience, its
+    /// scope. The end counts to the second, as it is the issuer's clock that we ask.
+    pub(super) fn introspected(mut self, settings: &IssuerSettings, now: Timestamp) -> Result<Self, Refusal> {
+        // RFC 7662 leaves it out where there is but one; another issuer's is refused with the others.
+        self.0.entry("iss").or_insert_with(|| Value::String(settings.issuer.clone()));
+        let now = now.as_micros() as f64 / 1e6;
+        if self.seconds("exp")?.ok_or(Refusal::MissingClaim)? <= now {
+            return Err(Refusal::Expired);
+        }
+        if self.seconds("nbf")?.is_some_and(|not_before| not_before > now + LEEWAY_S as f64) {
+            return Err(Refusal::NotYetValid);
+        }
+        if !self.audiences()?.contains(&settings.audience.as_str()) {
+            return Err(Refusal::Audience);
+        }
+        // A refresh token may be active, too.
+        let is_bearer = self.text("token_type")?.is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+        if is_bearer && self.has_scope() { Ok(self) } else { Err(Refusal::Type) }
+    }
+
+    fn audiences(&self) -> Result<Vec<&str>, Refusal> {
+        match self.0.get("aud") {
+            Some(Value::String(audience)) => Ok(vec![audience]),
+            _ => self.list("aud")?.ok_or(Refusal::MissingClaim),
+        }
+    }
+
+    /// Whether two accounts of one token are of one caller.
+    pub(super) fn is_of_caller(&self, other: &Self) -> bool {
+        self.0.get("sub") == other.0.get("sub")
     }
 
     /// The library also takes a list of issuers with ours among them; a token has one.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::introspection::Introspection;
 use super::mint::DevelopmentKey;
 use crate::domain::TenantId;
 
@@ -25,6 +26,8 @@ pub enum KeySource {
     JwksUrl(String),
     /// The issuer's metadata document, which names the key set's address; the same holds for both.
     Discovery(String),
+    /// It has none that we know of: it is asked about each token.
+    Introspection,
     /// HS256 with a shared secret, for development.
     Development(DevelopmentKey),
 }
@@ -55,6 +58,8 @@ pub struct IssuerSettings {
     pub clearance_claim: Option<String>,
     /// Longest `exp - iat` accepted, in seconds; a token without `iat` is then refused.
     pub max_lifetime_s: Option<u64>,
+    /// How it is asked about tokens; `None`: its keys say all.
+    pub introspection: Option<Introspection>,
 }
 
 /// Why a set of issuers can't be used. All are found before the first request.
@@ -66,6 +71,10 @@ pub enum SettingsError {
     DuplicateIssuer(String),
     #[error("issuer {0} allows no signing algorithm")]
     NoAlgorithms(String),
+    #[error("issuer {0} has no keys, and isn't asked about its tokens either")]
+    NoKeys(String),
+    #[error("tokens that are no JWT can't be taken of two issuers")]
+    SeveralOpaque,
     #[error("a development key can't be used beside issuers with public keys")]
     DevelopmentBesidePublicKeys,
     #[error("a development secret needs at least {} bytes", DevelopmentKey::MINIMUM_BYTES)]
@@ -126,6 +135,7 @@ impl IssuerSettings {
             patient_claim: "patient".to_owned(),
             clearance_claim: None,
             max_lifetime_s: None,
+            introspection: None,
         }
     }
 
@@ -160,7 +170,14 @@ impl IssuerSettings {
         if self.algorithms.is_empty() && !self.is_development() {
             return Err(SettingsError::NoAlgorithms(self.issuer.clone()));
         }
+        if matches!(self.keys, KeySource::Introspection) && self.introspection.is_none() {
+            return Err(SettingsError::NoKeys(self.issuer.clone()));
+        }
         Ok(())
+    }
+
+    pub(super) fn takes_opaque(&self) -> bool {
+        self.introspection.as_ref().is_some_and(|introspection| introspection.takes_opaque)
     }
 
     pub(super) fn is_development(&self) -> bool {
@@ -175,6 +192,9 @@ pub(super) fn check_all(issuers: &[IssuerSettings]) -> Result<(), SettingsError>
         if issuers.iter().skip(position + 1).any(|other| other.issuer == settings.issuer) {
             return Err(SettingsError::DuplicateIssuer(settings.issuer.clone()));
         }
+    }
+    if issuers.iter().filter(|settings| settings.takes_opaque()).count() > 1 {
+        return Err(SettingsError::SeveralOpaque);
     }
     let development = issuers.iter().filter(|settings| settings.is_development()).count();
     if development > 0 && development < issuers.len() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Denied, Operation};
+use super::{Denied, Operation, Types};
 use crate::domain::SourceId;
 
 const INGEST_SCOPE: &str = "system/*.c";
@@ -21,7 +21,8 @@ pub(super) const ADMIN_SCOPES: [&str; 7] = [
 /// Writes and administrative acts that a token's scopes allow.
 #[derive(Clone, Debug)]
 pub struct Operations {
-    ingest: bool,
+    /// Of records that may be sent.
+    types: Types,
     /// `None`: the token names no sources, so every source of the tenant.
     sources: Option<BTreeSet<SourceId>>,
     admin: BTreeSet<&'static str>,
@@ -44,14 +45,18 @@ impl Operation {
 }
 
 impl Operations {
-    pub(super) fn new(ingest: bool, sources: Option<BTreeSet<SourceId>>, admin: BTreeSet<&'static str>) -> Self {
-        Self { ingest, sources, admin }
+    pub(super) fn new(types: Types, sources: Option<BTreeSet<SourceId>>, admin: BTreeSet<&'static str>) -> Self {
+        Self { types, sources, admin }
     }
 
-    /// Sending to a source may bring any type, so it needs every type.
+    pub(super) fn types(&self) -> &Types {
+        &self.types
+    }
+
+    /// Whoever may send some type may send to a source; what comes is held to the types by the permit.
     pub(super) fn allow(&self, operation: &Operation) -> Result<(), Denied> {
         let allowed = match operation {
-            Operation::Ingest(source) => self.ingest && self.allows_source(source),
+            Operation::Ingest(source) => !self.types.is_none() && self.allows_source(source),
             Operation::Reindex
             | Operation::Quarantine
             | Operation::Sources
@@ -67,10 +72,10 @@ impl Operations {
         self.sources.as_ref().is_none_or(|sources| sources.contains(source))
     }
 
-    /// Their names, for a page that tells a caller what it may do: `ingest` when any record may be
-    /// sent anywhere, then the administrative acts in the order of [`ADMIN_SCOPES`].
+    /// Their names, for a page that tells a caller what it may do: `ingest` when some record may be
+    /// sent somewhere, then the administrative acts in the order of [`ADMIN_SCOPES`].
     pub(super) fn names(&self) -> Vec<&'static str> {
-        let may_ingest = self.ingest && self.sources.as_ref().is_none_or(|sources| !sources.is_empty());
+        let may_ingest = !self.types.is_none() && self.sources.as_ref().is_none_or(|sources| !sources.is_empty());
         let admin = ADMIN_SCOPES
             .into_iter()
             .filter(|scope| self.admin.contains(scope))
@@ -84,7 +89,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::super::scope::Scopes;
-    use super::{ADMIN_SCOPES, Operation, Operations};
+    use super::{ADMIN_SCOPES, Operation, Operations, Types};
     use crate::domain::SourceId;
 
     fn source(name: &str) -> SourceId {
@@ -110,7 +115,7 @@ mod tests {
     ];
 
     #[test]
-    fn only_system_scopes_with_create_over_every_type_send_records() {
+    fn only_system_scopes_with_create_send_records() {
         for (scopes, expected) in [
             ("system/*.c", true),
             ("system/*.cud", true),
@@ -122,7 +127,9 @@ mod tests {
             ("system/*.rs", false),
             ("system/*.read", false),
             ("system/*.c?_tag=x", false),
-            ("system/Observation.cud", false),
+            ("system/Observation.cud", true),
+            ("system/Observation.ud", false),
+            ("system/Observation.c?category=laboratory", false),
             ("user/*.cruds", false),
             ("patient/*.c", false),
             ("anamnesis/admin.sources", false),
@@ -146,8 +153,25 @@ mod tests {
 
     #[test]
     fn what_a_token_is_told_it_may_do_is_what_it_may() {
-        assert!(operations("system/Observation.c system/Condition.cu").names().is_empty());
+        assert_eq!(operations("system/Observation.c system/Condition.cu").names(), ["ingest"]);
+        assert!(operations("system/Observation.rs system/Condition.ud").names().is_empty());
         assert_eq!(operations("system/*.c anamnesis/admin.reindex").names(), ["ingest", "reindex"]);
+    }
+
+    #[test]
+    fn records_may_be_of_the_types_whose_scopes_create() {
+        let only = |types: &[&str]| Types::Only(types.iter().map(|name| (*name).to_owned()).collect());
+        for (scopes, expected) in [
+            ("system/Observation.c system/Condition.cu system/Patient.rs", only(&["Condition", "Observation"])),
+            ("system/Observation.write", only(&["Observation"])),
+            ("system/Observation.c user/Condition.c patient/Patient.c", only(&["Observation"])),
+            ("system/Observation.c?category=laboratory system/Condition.c", only(&["Condition"])),
+            ("system/Observation.c system/*.c", Types::Every),
+            ("system/*.c?_tag=x", only(&[])),
+            ("system/*.rs", only(&[])),
+        ] {
+            assert_eq!(operations(scopes).types(), &expected, "{scopes}");
+        }
     }
 
     #[test]

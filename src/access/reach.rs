@@ -10,7 +10,7 @@ use super::operations::Operations;
 use super::profile::Profile;
 use super::token_error::Refusal;
 use super::window::{Patients, Window};
-use super::{Denied, Operation, Permit};
+use super::{Denied, Operation, Permit, Types};
 use crate::domain::{Confidentiality, Kind, Labels, PatientId, StoredDocument, TenantId, Timestamp};
 
 /// What a read does: find rows by a question, or open one whose id is known.
@@ -237,7 +237,13 @@ impl Access {
     /// Errors: [`Denied`] names the scope that is missing.
     pub fn permit(&self, operation: Operation) -> Result<Permit, Denied> {
         self.operations.allow(&operation)?;
-        Ok(Permit::new(self.tenant.clone(), self.caller.clone(), operation))
+        let permit = Permit::new(self.tenant.clone(), self.caller.clone(), operation);
+        Ok(permit.of_types(self.operations.types().clone()))
+    }
+
+    /// Of which FHIR types records may be sent, where any may.
+    pub fn types_allowed(&self) -> &Types {
+        self.operations.types()
     }
 
     /// Names of the writes and administrative acts allowed: `ingest`, `reindex`, `quarantine`, `sources`, ...

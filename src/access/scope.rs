@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::condition::Condition;
 use super::operations::{ADMIN_SCOPES, Operations};
+use super::permit::Types;
 use super::window::{Patients, Rule, Window};
 use crate::domain::{PatientId, SourceId};
 
@@ -147,12 +148,16 @@ impl Scopes {
 
     /// What may be written or administered. `sources` is the token's own bound on where to.
     pub(super) fn operations(&self, sources: Option<BTreeSet<SourceId>>) -> Operations {
-        let creates_anything = |scope: &SmartScope| {
-            scope.context == Context::System
-                && scope.permissions.create
-                && scope.rule == Rule { resource_type: None, conditions: Vec::new() }
+        Operations::new(self.types_created(), sources, self.admin.clone())
+    }
+
+    /// A condition is what the sender says of a record, so a scope that has one lets nothing in.
+    fn types_created(&self) -> Types {
+        let creates = |scope: &&SmartScope| {
+            scope.context == Context::System && scope.permissions.create && scope.rule.conditions.is_empty()
         };
-        Operations::new(self.smart.iter().any(creates_anything), sources, self.admin.clone())
+        let types = self.smart.iter().filter(creates).map(|scope| scope.rule.resource_type.clone());
+        types.collect::<Option<BTreeSet<String>>>().map_or(Types::Every, Types::Only)
     }
 }
 

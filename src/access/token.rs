@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::Access;
 use super::claims::{Claims, LEEWAY_S};
+use super::introspection::Answers;
 use super::issuer::{IssuerSettings, KeySource, SettingsError, SigningAlgorithm, check_all};
 use super::key_cache::{Clock, FetchJwks, KeyCache, KeyFault, Location};
 use super::mint::DevelopmentKey;
@@ -32,11 +33,14 @@ pub struct Verifier {
 struct Issuer {
     settings: IssuerSettings,
     keys: Keys,
+    /// What it said of tokens, where it is asked.
+    answers: Option<Answers>,
 }
 
 enum Keys {
     Development(DecodingKey),
     Public(Arc<KeyCache>),
+    None,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +59,7 @@ impl Verifier {
     /// Accepts what `key` mints and nothing else.
     pub fn development(key: DevelopmentKey) -> Self {
         let keys = Keys::Development(key.decoding_key());
-        let issuer = Issuer { settings: IssuerSettings::development(key), keys };
+        let issuer = Issuer { settings: IssuerSettings::development(key), keys, answers: None };
         Self { issuers: BTreeMap::from([(DevelopmentKey::ISSUER.to_owned(), issuer)]) }
     }
 
@@ -92,7 +96,7 @@ impl Verifier {
     fn key_caches(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
         self.issuers.values().filter_map(|issuer| match &issuer.keys {
             Keys::Public(keys) => Some(keys),
-            Keys::Development(_) => None,
+            Keys::Development(_) | Keys::None => None,
         })
     }
 
@@ -101,35 +105,75 @@ impl Verifier {
         if self.issuers.is_empty() {
             return Err(TokenError::NotConfigured);
         }
-        if token.len() > LONGEST_TOKEN || token.split('.').count() != 3 {
+        if token.len() > LONGEST_TOKEN {
             return Err(TokenError::Malformed);
         }
+        let (issuer, claims) = match token.split('.').count() {
+            3 => self.read_jwt(token).await?,
+            _ => self.read_opaque(token).await?,
+        };
+        Ok(claims.into_access(&issuer.settings, policy, Timestamp::now())?)
+    }
+
+    async fn read_jwt(&self, token: &str) -> Result<(&Issuer, Claims), TokenError> {
         let header = decode_header(token).map_err(|_| Refusal::Header)?;
         check_header(&header)?;
         let claimed: UnverifiedIssuer = insecure_decode_claims(token).map_err(|_| Refusal::UnknownIssuer)?;
         let issuer = self.issuers.get(&claimed.iss).ok_or(Refusal::UnknownIssuer)?;
+        let said = async |answers: &Answers| answers.claims(token, &issuer.settings).await;
+        if matches!(issuer.keys, Keys::None) {
+            let answers = issuer.answers.as_ref().ok_or(Refusal::UnknownKey)?;
+            return Ok((issuer, said(answers).await?));
+        }
         let key = issuer.key(&header).await?;
         let claims = issuer.decode(token, &header, &key)?;
-        Ok(claims.into_access(&issuer.settings, policy, Timestamp::now())?)
+        if let Some(answers) = issuer.answers.as_ref().filter(|answers| answers.are_about_all())
+            && !said(answers).await?.is_of_caller(&claims)
+        {
+            return Err(Refusal::Inactive.into());
+        }
+        Ok((issuer, claims))
+    }
+
+    /// What is no JWT says nothing by itself: the one issuer that has such tokens is asked.
+    async fn read_opaque(&self, token: &str) -> Result<(&Issuer, Claims), TokenError> {
+        let issuer = self.issuers.values().find(|issuer| issuer.settings.takes_opaque());
+        let issuer = issuer.ok_or(TokenError::Malformed)?;
+        let answers = issuer.answers.as_ref().ok_or(TokenError::Malformed)?;
+        Ok((issuer, answers.claims(token, &issuer.settings).await?))
     }
 }
 
 impl Issuer {
     fn new(settings: IssuerSettings, fetch: &Arc<dyn FetchJwks>, clock: &Clock) -> Self {
         let location = match &settings.keys {
-            KeySource::Development(key) => return Self { keys: Keys::Development(key.decoding_key()), settings },
+            KeySource::Development(key) => {
+                return Self::without_key_set(Keys::Development(key.decoding_key()), settings, clock);
+            }
+            KeySource::Introspection => return Self::without_key_set(Keys::None, settings, clock),
             KeySource::JwksFile(path) => Location::File(path.clone()),
             KeySource::JwksUrl(url) => Location::Url(url.clone()),
             KeySource::Discovery(url) => Location::Discovery(url.clone()),
         };
         let keys = KeyCache::new(settings.issuer.clone(), location, Arc::clone(fetch), Arc::clone(clock));
-        Self { settings, keys: Keys::Public(keys) }
+        let answers = Self::answers(&settings, clock);
+        Self { settings, keys: Keys::Public(keys), answers }
+    }
+
+    fn without_key_set(keys: Keys, settings: IssuerSettings, clock: &Clock) -> Self {
+        let answers = Self::answers(&settings, clock);
+        Self { settings, keys, answers }
+    }
+
+    fn answers(settings: &IssuerSettings, clock: &Clock) -> Option<Answers> {
+        settings.introspection.clone().map(|introspection| Answers::new(introspection, Arc::clone(clock)))
     }
 
     async fn key(&self, header: &Header) -> Result<DecodingKey, TokenError> {
         match &self.keys {
             Keys::Development(key) if header.alg == Algorithm::HS256 => Ok(key.clone()),
             Keys::Development(_) => Err(Refusal::Algorithm.into()),
+            Keys::None => Err(Refusal::UnknownKey.into()),
             Keys::Public(keys) => {
                 let algorithm = SigningAlgorithm::of(header.alg)
                     .filter(|algorithm| self.settings.algorithms.contains(algorithm))

@@ -15,6 +15,9 @@ pub enum TokenError {
     /// 503: nothing is known to be wrong with the token.
     #[error("the issuer's keys can't be had at the moment")]
     KeysUnavailable { retry_after_s: u64 },
+    /// 503: the same, of a token that its issuer has to be asked about.
+    #[error("the issuer can't be asked at the moment")]
+    IssuerUnavailable { retry_after_s: u64 },
 }
 
 /// The check that refused a token. For counting, never for the caller.
@@ -37,6 +40,7 @@ pub enum Refusal {
     Tenant,
     ClaimShape,
     Revoked,
+    Inactive,
     Purpose,
     Other,
 }
@@ -61,6 +65,7 @@ impl Refusal {
             Self::Tenant => "tenant",
             Self::ClaimShape => "claim_shape",
             Self::Revoked => "revoked",
+            Self::Inactive => "inactive",
             Self::Purpose => "purpose",
             Self::Other => "other",
         }
@@ -75,6 +80,7 @@ impl TokenError {
             Self::Invalid(refusal) => refusal.as_str(),
             Self::NotConfigured => "not_configured",
             Self::KeysUnavailable { .. } => "keys_unavailable",
+            Self::IssuerUnavailable { .. } => "issuer_unavailable",
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The outside world: database, index, model runtime, key sets.
+//! The outside world: database, index, model runtime, token issuers, certificates.
 
 pub mod index;
 pub mod inference;
-pub mod jwks;
+pub mod issuers;
 pub mod sources;
 pub mod store;
+pub mod tls;

@@ -11,7 +11,7 @@ use super::serve::until_stopped;
 use super::{Done, Failure, ask, hospital, ingest, models};
 use crate::access::{DevelopmentKey, TokenGrant, Upkeep};
 use crate::app::{App, read_development_key};
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::domain::TenantId;
 use crate::http;
 use crate::jobs::Background;
@@ -97,6 +97,7 @@ fn configure(surroundings: Config, options: &DemoOptions) -> Result<Config, Fail
     let mut config = hospital::configuration(&options.hospital)?;
     config.data_dir.clone_from(&options.data);
     config.model_dir = surroundings.model_dir;
+    config.http = HttpConfig::default();
     config.development_key_file = Some(options.data.join("development.key"));
     std::fs::create_dir_all(&options.data)?;
     Ok(config)

@@ -6,15 +6,16 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::Semaphore;
 
 use super::admission::{Admission, Busy, Gate, IngestLimits};
+use super::by_type::check_types;
 use super::reading::{ReadPart, Reading, read_pieces};
-use crate::access::{Operation, Permit, Upkeep, WebhookProof};
+use crate::access::{Denied, Operation, Permit, Upkeep, WebhookProof};
 use crate::adapters::store::{DeliverySlice, LandedOnce, NormalizedDelivery, Rehearsal, Store, StoreError, Tally};
 use crate::domain::{Account, Delivery, Format, ReceiptId, SourceDescription, SourceId, TenantId, Timestamp};
 use crate::telemetry::{Metrics, ReasonLabel, SourceLabel};
 
 /// Threads that read records; the writer needs its own.
 const READERS: usize = 2;
-/// Previews at once: each reads a whole delivery into memory.
+/// Previews and checks of types at once: each reads a whole delivery into memory.
 const PREVIEWS: usize = 2;
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,8 @@ pub enum IngestError {
     Stopped,
     #[error(transparent)]
     Busy(#[from] Busy),
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }
 
 /// A delivery that was read to its end.
@@ -77,7 +80,27 @@ impl IngestFlow {
     ) -> Result<ReceiptId, IngestError> {
         let (delivery, description) = self.delivery(permit.tenant(), source, format, name, bytes).await?;
         check_mapping(&delivery, &description)?;
+        let (delivery, _) = self.checked(permit, delivery, description).await?;
         self.land(delivery).await
+    }
+
+    /// A delivery whose records are all of types that the caller may send: where not all may be, they are read for it
+    /// first, as they will be once landed.
+    async fn checked(
+        &self,
+        permit: &Permit,
+        delivery: Delivery,
+        description: SourceDescription,
+    ) -> Result<(Delivery, SourceDescription), IngestError> {
+        if permit.is_of_every_type() {
+            return Ok((delivery, description));
+        }
+        let _turn = self.previews.acquire().await.map_err(|_| IngestError::Stopped)?;
+        let permit = permit.clone();
+        let checking = tokio::task::spawn_blocking(move || {
+            check_types(&permit, &delivery, &description).map(|()| (delivery, description))
+        });
+        Ok(checking.await.map_err(|_| IngestError::Stopped)??)
     }
 
     /// The same for what we fetched ourselves: rows without a mapping land too, and wait in quarantine for one.
@@ -163,6 +186,7 @@ impl IngestFlow {
     ) -> Result<Account, IngestError> {
         let (delivery, description) = self.delivery(permit.tenant(), source, format, name, bytes).await?;
         check_mapping(&delivery, &description)?;
+        let (delivery, description) = self.checked(permit, delivery, description).await?;
         let _turn = self.previews.acquire().await.map_err(|_| IngestError::Stopped)?;
         let mut rehearsal = self.store.rehearse().await?;
         self.rehearse(&mut rehearsal, delivery, description).await

@@ -3,6 +3,7 @@
 mod admission;
 mod answer;
 mod audit_trail;
+mod by_type;
 mod context;
 mod count;
 mod derive;

@@ -1,12 +1,13 @@
 //! The web pages, built from `web/` and carried in the binary.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_FRAME_OPTIONS};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
 use utoipa::openapi::OpenApi;
 
+use super::openapi;
 use super::problem::Problem;
 
 /// Empty when the binary was built without the pages.
@@ -15,12 +16,13 @@ use super::problem::Problem;
 #[allow_missing = true]
 struct Pages;
 
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Everything that is no route: a page or one of its files, a route by another method, else not found.
 pub async fn page(request: HttpRequest, document: Data<OpenApi>) -> Result<HttpResponse, Problem> {
-    if document.paths.paths.keys().any(|template| fits(template, request.path())) {
-        return Err(Problem::of_status(StatusCode::METHOD_NOT_ALLOWED));
+    if let Some((_, item)) = document.paths.paths.iter().find(|(template, _)| fits(template, request.path())) {
+        return Err(Problem::method_not_allowed(openapi::methods(item)));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Problem::not_found().detail("there is nothing at this path"));
@@ -33,7 +35,6 @@ pub async fn page(request: HttpRequest, document: Data<OpenApi>) -> Result<HttpR
         Some(file) => Ok(HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, file.metadata.mimetype()))
             .insert_header((CONTENT_SECURITY_POLICY, POLICY))
-            .insert_header((X_FRAME_OPTIONS, "DENY"))
             .insert_header((CACHE_CONTROL, "no-cache"))
             .body(file.data.into_owned())),
         None if path == "index.html" => Ok(HttpResponse::Ok()

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,6 +31,9 @@ pub struct Problem {
     retry_after_s: Option<u64>,
     #[serde(skip)]
     challenge: Option<String>,
+    /// The methods that there are.
+    #[serde(skip)]
+    allow: Option<String>,
 }
 
 impl Problem {
@@ -43,6 +46,7 @@ impl Problem {
             detail: None,
             retry_after_s: None,
             challenge: None,
+            allow: None,
         }
     }
 
@@ -53,6 +57,11 @@ impl Problem {
     /// Out of reach and absent alike.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found").detail("nothing within reach has this id")
+    }
+
+    /// `allow` lists the methods that the path has.
+    pub fn method_not_allowed(allow: String) -> Self {
+        Self { allow: Some(allow), ..Self::of_status(StatusCode::METHOD_NOT_ALLOWED) }
     }
 
     pub fn detail(mut self, detail: impl fmt::Display) -> Self {
@@ -127,6 +136,9 @@ impl Problem {
         if let Some(challenge) = &self.challenge {
             response.insert_header((WWW_AUTHENTICATE, challenge.clone()));
         }
+        if let Some(allow) = &self.allow {
+            response.insert_header((ALLOW, allow.clone()));
+        }
         response.body(serde_json::to_vec(self).expect("plain values always serialize"))
     }
 }
@@ -152,6 +164,11 @@ impl From<TokenError> for Problem {
         match error {
             TokenError::KeysUnavailable { retry_after_s } => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable")
+                    .detail(error)
+                    .retry_after_s(retry_after_s)
+            }
+            TokenError::IssuerUnavailable { retry_after_s } => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "issuer_unavailable")
                     .detail(error)
                     .retry_after_s(retry_after_s)
             }
@@ -220,6 +237,7 @@ impl From<IngestError> for Problem {
             }
             IngestError::NoMapping => Problem::bad_request("source_without_mapping").detail(error),
             IngestError::Empty => Problem::bad_request("body_empty").detail(error),
+            IngestError::Denied(denied) => denied.into(),
             IngestError::Busy(busy) => busy.into(),
             IngestError::Store(_) | IngestError::Stopped => Problem::internal(&error),
         }

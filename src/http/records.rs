@@ -1,7 +1,5 @@
 //! `POST /v1/sources/{source}/records` and `GET /v1/receipts/{id}`: records in, and how they fared.
 
-use std::time::Duration;
-
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Data, Json, Path, Payload, Query};
@@ -11,15 +9,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
-use super::request::Reply;
+use super::request::{self, Reply};
 use crate::access::{Access, Operation};
 use crate::adapters::store::{Receipt, ReceiptState};
 use crate::app::App;
 use crate::domain::{Account, Format, ReceiptId, SourceId};
 use crate::flows::Admission;
-
-/// The longest wait for the next part of a body.
-const BODY_PAUSE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct RecordParameters {
@@ -185,11 +180,8 @@ async fn read_body(
     limit: usize,
 ) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::with_capacity(announced);
-    loop {
-        // A sender that dribbles holds room that others wait for.
-        let next = tokio::time::timeout(BODY_PAUSE, body.next()).await;
-        let Some(part) = next.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout"))? else { break };
-        let part = part.map_err(|_| Problem::bad_request("body_interrupted"))?;
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|error| request::interrupted(&error))?;
         if bytes.len() + part.len() > limit {
             return Err(too_large(limit));
         }

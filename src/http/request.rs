@@ -4,10 +4,11 @@ use std::future::{Ready, ready};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::error::JsonPayloadError;
+use actix_web::error::{JsonPayloadError, PayloadError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_FRAME_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    STRICT_TRANSPORT_SECURITY,
 };
 use actix_web::middleware::Next;
 use actix_web::web::{Data, Json, JsonConfig, PathConfig, QueryConfig};
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use super::problem::{self, Problem};
 use super::rate::RateLimit;
-use super::{audited, subscriptions};
+use super::{audited, pacing, subscriptions};
 use crate::access::Access;
 use crate::app::App;
 use crate::domain::Timestamp;
@@ -32,9 +33,19 @@ pub const BREAK_GLASS_HEADER: HeaderName = HeaderName::from_static("x-break-glas
 /// JSON bodies are questions and settings: records come as bytes.
 const MAX_JSON_BYTES: usize = 256 * 1024;
 
-/// What is no page loads nothing and stands in no frame.
-const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
-const NO_FEATURES: &str = "camera=(), geolocation=(), microphone=()";
+/// On every answer; what is no page loads nothing and stands in no frame, and a page has a policy of its own.
+const PRECAUTIONS: [(&str, &str); 7] = [
+    ("content-security-policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+];
+
+/// For a year a browser asks by TLS only, once it has.
+const ONLY_BY_TLS: &str = "max-age=31536000";
 
 /// Ties a request to its log lines and audit row; made here, never taken from the caller.
 #[derive(Clone, Debug)]
@@ -149,21 +160,23 @@ pub async fn dress(
     let id = Uuid::now_v7().to_string();
     request.extensions_mut().insert(RequestId(id.clone()));
     let is_private = request.path().starts_with("/v1/");
+    let is_secured = request.app_data::<Data<App>>().is_some_and(|app| app.tls.is_some());
     let mut response = explain_error(next.call(request).await?.map_into_boxed_body());
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID_HEADER, value);
     }
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
-    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NO_CONTENT));
+    for (name, value) in PRECAUTIONS {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        if name != CONTENT_SECURITY_POLICY || !headers.contains_key(CONTENT_SECURITY_POLICY) {
+            headers.insert(name, value);
+        }
     }
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
-    headers.insert(HeaderName::from_static("permissions-policy"), HeaderValue::from_static(NO_FEATURES));
+    if is_secured {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ONLY_BY_TLS));
+    }
     if is_private {
-        headers.insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response)
 }
@@ -190,10 +203,19 @@ pub fn json_config() -> JsonConfig {
             JsonPayloadError::Deserialize(error) => {
                 Problem::bad_request("body_invalid").detail(format!("line {} column {}", error.line(), error.column()))
             }
+            JsonPayloadError::Payload(error) => interrupted(&error),
             _ => Problem::bad_request("body_invalid"),
         }
         .into()
     })
+}
+
+/// A body that didn't come to its end.
+pub(super) fn interrupted(error: &PayloadError) -> Problem {
+    match pacing::is_too_slow(error) {
+        true => Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+        false => Problem::bad_request("body_interrupted"),
+    }
 }
 
 pub fn path_config() -> PathConfig {

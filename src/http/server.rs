@@ -1,34 +1,41 @@
 //! The two servers: the product's, and the one for machines that watch.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::middleware::from_fn;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::dev::{AppConfig, Server, ServerHandle, fn_service};
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, HttpServer};
+use tokio::net::TcpSocket;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::connection::{self, Connection, Patience};
 use super::rate::RateLimit;
 use super::{
-    access_report, admin, answer, break_glass, documents, facets, freshness, health, openapi, operations, pages,
-    patients, records, request, search, similar, subscriptions, webhooks, well_known, whoami,
+    access_report, admin, answer, break_glass, cors, documents, facets, freshness, health, openapi, operations, pacing,
+    pages, patients, records, request, search, similar, subscriptions, webhooks, well_known, whoami,
 };
 use crate::access::Upkeep;
 use crate::app::App;
 
-/// A client that is slower than this to send its head is let go.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const SHUTDOWN_TIMEOUT_S: u64 = 30;
+/// For the end of a connection, once all is said.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Connections that wait to be taken up.
+const BACKLOG: u32 = 1024;
 
 /// Both servers, bound and running once awaited.
 pub struct Serving {
     pub address: SocketAddr,
     pub operations_address: SocketAddr,
     pub handles: [ServerHandle; 2],
-    pub running: [actix_web::dev::Server; 2],
+    pub running: [Server; 2],
 }
 
 /// Every route of the product: the one list that the OpenAPI document is made from.
@@ -86,33 +93,15 @@ pub fn openapi_document() -> OpenApi {
     if let (Some(all), Some(found)) = (base.components.as_mut(), document.components) {
         all.schemas = found.schemas;
     }
+    openapi::add_faults(&mut base);
     base
 }
 
 /// Binds both ports. `upkeep` is for the gauges on the watchers' port.
-pub fn serve(app: Data<App>, upkeep: Upkeep) -> std::io::Result<Serving> {
-    let document = Data::new(openapi_document());
-    let product_app = app.clone();
-    let limit = Data::new(RateLimit::new(app.config.access.requests_per_minute));
-    let product = HttpServer::new(move || {
-        let (actix, _) = ActixApp::new().into_utoipa_app().configure(routes).split_for_parts();
-        actix
-            .app_data(product_app.clone())
-            .app_data(document.clone())
-            .app_data(limit.clone())
-            .app_data(request::json_config())
-            .app_data(request::path_config())
-            .app_data(request::query_config())
-            .route("/openapi.json", web::get().to(openapi::serve))
-            .default_service(web::route().to(pages::page))
-            .wrap(from_fn(request::authenticate))
-            .wrap(from_fn(request::dress))
-    })
-    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
-    .disable_signals()
-    .bind(app.config.listen)?;
-    let address = product.addrs().first().copied().unwrap_or(app.config.listen);
+pub fn serve(app: Data<App>, upkeep: Upkeep) -> io::Result<Serving> {
+    let listener = listen(app.config.listen)?;
+    let address = listener.local_addr()?;
+    let product = serve_product(app.clone(), listener)?;
     let operations_listen = app.config.operations_listen;
     let upkeep = Data::new(upkeep);
     let watchers = HttpServer::new(move || {
@@ -126,7 +115,58 @@ pub fn serve(app: Data<App>, upkeep: Upkeep) -> std::io::Result<Serving> {
     .disable_signals()
     .bind(operations_listen)?;
     let operations_address = watchers.addrs().first().copied().unwrap_or(operations_listen);
-    let running = [product.run(), watchers.run()];
+    let running = [product, watchers.run()];
     let handles = [running[0].handle(), running[1].handle()];
     Ok(Serving { address, operations_address, handles, running })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+fn serve_product(app: Data<App>, listener: TcpListener) -> io::Result<Server> {
+    let document = Data::new(openapi_document());
+    let limit = Data::new(RateLimit::new(app.config.access.requests_per_minute));
+    let server = Server::build().disable_signals().shutdown_timeout(SHUTDOWN_TIMEOUT_S);
+    let stopping = server.graceful_shutdown_signal();
+    let server = server.listen("product", listener, move || {
+        let patience = Patience::from(&app.config.http);
+        let origins = &app.config.http.allowed_origins;
+        let (actix, _) = ActixApp::new().into_utoipa_app().configure(routes).split_for_parts();
+        let actix = actix
+            .app_data(app.clone())
+            .app_data(document.clone())
+            .app_data(limit.clone())
+            .app_data(request::json_config())
+            .app_data(request::path_config())
+            .app_data(request::query_config())
+            .route("/openapi.json", web::get().to(openapi::serve))
+            .default_service(web::route().to(pages::page))
+            .wrap(from_fn(request::authenticate))
+            .wrap(Condition::new(!origins.is_empty(), cors::rules(origins)))
+            .wrap(from_fn(request::dress))
+            .wrap(from_fn(pacing::pace))
+            .wrap(from_fn(connection::note_use))
+            .into_factory()
+            .map_err(|error| error.error_response());
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            .keep_alive(patience.keep_alive)
+            .client_request_timeout(patience.head)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(|connection: &Connection, known| {
+                known.insert(connection.pulse());
+            })
+            .finish(map_config(actix, |()| AppConfig::default()));
+        let tls = app.tls.clone();
+        fn_service(move |socket| connection::accept(socket, tls.clone(), patience)).and_then(http)
+    })?;
+    Ok(server.run())
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::request::Reply;
-use crate::access::{Access, Act};
+use crate::access::{Access, Act, Types};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WhoamiResponse {
@@ -19,6 +19,8 @@ pub struct WhoamiResponse {
     patient: Option<String>,
     /// `ingest`, `reindex`, `quarantine`, `sources`, `quality`, `access`, `audit`, `erase`.
     operations: Vec<&'static str>,
+    /// With `ingest`, the FHIR types that records may be of: `*` is every type, and every form.
+    ingest_types: Vec<String>,
     can_list_patients: bool,
 }
 
@@ -40,6 +42,10 @@ pub async fn read_whoami(access: Access) -> Reply<WhoamiResponse> {
         purpose: access.purpose().map(str::to_owned),
         patient: access.launch_patient().map(|patient| patient.to_string()),
         operations: access.operations_allowed(),
+        ingest_types: match access.types_allowed() {
+            Types::Every => vec!["*".to_owned()],
+            Types::Only(types) => types.iter().cloned().collect(),
+        },
         can_list_patients,
     }))
 }

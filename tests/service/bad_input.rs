@@ -139,6 +139,7 @@ async fn a_wrong_method_is_told_so() {
     ] {
         let reply = Reply::read(server.request(method.clone(), &token, path)).await;
         assert_eq!(reply.status, 405, "{method} {path}");
+        assert!(!reply.headers["allow"].is_empty());
         reply.problem(405, "method_not_allowed");
     }
     for (method, path) in [(Method::POST, "/v1/nothing"), (Method::DELETE, "/nothing")] {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::web::Data;
 use anamnesis::access::Upkeep;
 use anamnesis::adapters::inference::{CrossEncoder, DeviceChoice, Embedder, Manifest};
-use anamnesis::app::{App, Models};
+use anamnesis::app::{App, Models, StartError};
 use anamnesis::config::{Config, SourceConfig};
 use anamnesis::http;
 use anamnesis::jobs::Background;
@@ -78,6 +78,29 @@ fn source(name: &str) -> SourceConfig {
     }
 }
 
+/// A service with settings changed before its start, and the folder that it lives in.
+async fn app(change: impl FnOnce(&mut Config)) -> (Result<App, StartError>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("development.key");
+    std::fs::write(&key_file, SECRET).unwrap();
+    let mut config = Config {
+        data_dir: folder.path().join("data"),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        operations_listen: "127.0.0.1:0".parse().unwrap(),
+        tenant: "north".to_owned(),
+        development_key_file: Some(key_file),
+        sources: vec![source("ehr"), source("lab")],
+        ..Config::default()
+    };
+    config.answer.min_evidence = 0.0;
+    std::fs::create_dir_all(&config.data_dir).unwrap();
+    change(&mut config);
+    let model = model();
+    let embedder = Embedder::load(&model.manifest, &model.folder, DeviceChoice::Cpu).unwrap();
+    let models = Models { embedder, reranker: config.reranker_manifest.as_deref().map(reranker) };
+    (App::start(config, models).await, folder)
+}
+
 impl Server {
     pub async fn start() -> Self {
         Self::with(|_| {}).await
@@ -92,33 +115,17 @@ impl Server {
 
     /// Without background work: what is sent stays landed, jobs stay queued.
     pub async fn idle(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key_file = folder.path().join("development.key");
-        std::fs::write(&key_file, SECRET).unwrap();
-        let mut config = Config {
-            data_dir: folder.path().join("data"),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            operations_listen: "127.0.0.1:0".parse().unwrap(),
-            tenant: "north".to_owned(),
-            development_key_file: Some(key_file),
-            sources: vec![source("ehr"), source("lab")],
-            ..Config::default()
-        };
-        config.answer.min_evidence = 0.0;
-        std::fs::create_dir_all(&config.data_dir).unwrap();
-        change(&mut config);
-        let model = model();
-        let embedder = Embedder::load(&model.manifest, &model.folder, DeviceChoice::Cpu).unwrap();
-        let models = Models { embedder, reranker: config.reranker_manifest.as_deref().map(reranker) };
-        let app = Data::from(Arc::new(App::start(config, models).await.unwrap()));
+        let (app, folder) = app(change).await;
+        let app = Data::from(Arc::new(app.unwrap()));
         let serving = http::serve(app.clone(), Upkeep::begin()).unwrap();
         for server in serving.running {
             tokio::spawn(server);
         }
+        let scheme = if app.tls.is_some() { "https" } else { "http" };
         Self {
             app,
             client: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
-            base: format!("http://{}", serving.address),
+            base: format!("{scheme}://{}", serving.address),
             operations: format!("http://{}", serving.operations_address),
             address: serving.address,
             _background: None,
@@ -126,6 +133,11 @@ impl Server {
         }
     }
 
+    /// Why a service with these settings doesn't start.
+    pub async fn refusal(change: impl FnOnce(&mut Config)) -> StartError {
+        let (app, _folder) = app(change).await;
+        app.err().expect("the service must not start")
+    }
     /// Starts the background work of a service that was started idle.
     pub fn begin_work(&mut self) {
         self._background = Some(Background::start(&self.app));

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod bad_input;
+mod browsers;
 mod builders;
 mod concurrency;
 mod drop_folder;
@@ -11,6 +12,7 @@ mod fuzz;
 mod generated;
 mod harness;
 mod injection;
+mod introspection;
 mod leaks;
 mod llm;
 mod mllp;
@@ -20,6 +22,9 @@ mod sensitivity;
 mod stored;
 #[path = "../support/tiny_model.rs"]
 mod tiny_model;
+mod tls;
 mod tokens;
+mod typed_writes;
 mod updates;
+mod wire;
 mod worlds;

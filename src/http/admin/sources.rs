@@ -24,10 +24,10 @@ pub struct SourceBody {
     /// Seconds of silence after which it counts as stale.
     error_after_s: u64,
     /// How rows and objects become documents: the name of a shipped mapping, or a mapping as an object.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     mapping: Option<serde_json::Value>,
     /// How its records come in, beginning with `mode`; senders push when it is left out.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     feed: Option<serde_json::Value>,
     /// How a feed that we run fares; only in answers, and left aside when it is sent back.
     #[serde(default, skip_serializing_if = "Option::is_none")]

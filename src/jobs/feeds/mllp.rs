@@ -8,7 +8,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::worker::{FeedError, FeedWorker};
-use crate::adapters::sources::mllp::{Arrived, Limits, Listener, TlsFiles};
+use crate::adapters::sources::mllp::{Arrived, Limits, Listener};
+use crate::adapters::tls::TlsFiles;
 use crate::app::App;
 use crate::domain::{MllpFeed, SecretName, SourceDescription, TenantId, Timestamp};
 
@@ -50,17 +51,18 @@ pub(super) async fn listen(
 }
 
 async fn serve(worker: &Arc<FeedWorker>, feed: &MllpFeed, stopped: watch::Receiver<bool>) -> Result<(), FeedError> {
-    let tls = tls(worker, feed)?;
+    let tls = tls(worker, feed)?.map(|files| files.server_config()).transpose()?;
+    let is_secured = tls.is_some();
     let limits = Limits {
         connections: feed.max_connections.max(1),
         message_bytes: feed.max_message_bytes,
         unanswered_bytes: UNANSWERED_BYTES.max(feed.max_message_bytes),
         message_time: MESSAGE_TIME,
     };
-    let listener = Listener::bind(&feed.listen, tls.as_ref(), limits).await?;
+    let listener = Listener::bind(&feed.listen, tls, limits).await?;
     let address = listener.address().map_err(|_| FeedError::Refused("the address can't be told"))?.to_string();
-    tracing::info!(source = %worker.source, %address, tls = tls.is_some(), "listening for HL7 messages");
-    worker.keep("listener", &Listening { address, tls: tls.is_some() }).await?;
+    tracing::info!(source = %worker.source, %address, tls = is_secured, "listening for HL7 messages");
+    worker.keep("listener", &Listening { address, tls: is_secured }).await?;
     let (worker, takes_tests) = (worker.clone(), feed.takes_tests);
     let answer = move |arrived: Arrived| {
         let worker = worker.clone();

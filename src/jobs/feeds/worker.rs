@@ -16,6 +16,7 @@ use crate::adapters::sources::fhir_server::{Credentials, FhirError, FhirServer, 
 use crate::adapters::sources::mllp::ListenError;
 use crate::adapters::sources::smart_backend::{BackendSettings, SmartBackend};
 use crate::adapters::store::{FeedRun, StoreError};
+use crate::adapters::tls::TlsError;
 use crate::app::App;
 use crate::domain::{FhirCredentials, Format, SecretName, SourceId, TenantId, Timestamp};
 use crate::flows::{IngestError, TakeFileError};
@@ -36,6 +37,8 @@ pub(super) enum FeedError {
     Drop(#[from] DropError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     File(#[from] TakeFileError),
     #[error("the secret {0} is not there")]

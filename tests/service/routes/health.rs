@@ -25,6 +25,23 @@ async fn the_document_is_served_and_names_the_routes() {
     assert_eq!(document, serde_json::to_value(anamnesis::http::openapi_document()).unwrap());
 }
 
+#[test]
+fn the_document_tells_of_what_any_route_may_answer() {
+    let document = serde_json::to_value(anamnesis::http::openapi_document()).unwrap();
+    let operations = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
+    let (mut closed, mut with_body) = (0, 0);
+    for (method, operation) in operations.filter(|(_, operation)| operation.get("security").is_some()) {
+        let has = |status: &str| operation["responses"].get(status).is_some();
+        assert!(["400", "401", "408", "429", "500", "503"].into_iter().all(has), "{method} {operation}");
+        closed += 1;
+        if operation.get("requestBody").is_some() {
+            assert!(["413", "415"].into_iter().all(has), "{method} {operation}");
+            with_body += 1;
+        }
+    }
+    assert!(closed > 30 && with_body > 10, "{closed} {with_body}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_reply_has_an_id_of_its_own_and_is_not_stored() {
     let server = Server::start().await;

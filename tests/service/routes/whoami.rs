@@ -12,7 +12,7 @@ async fn a_token_learns_what_it_opens() {
     let user = ask(tokens::mint(READER)).await;
     let plain = json!({
         "caller": "dr-grey", "tenant": "north", "purpose": null, "patient": null, "operations": [],
-        "can_list_patients": true,
+        "ingest_types": [], "can_list_patients": true,
     });
     assert_eq!(user, plain);
     let launch = ask(tokens::for_patient("p1", "patient/*.rs")).await;
@@ -20,7 +20,10 @@ async fn a_token_learns_what_it_opens() {
     let admin = ask(tokens::mint(ADMIN)).await;
     assert_eq!(admin["operations"], json!(["reindex", "quarantine", "sources", "quality", "access", "audit", "erase"]));
     assert_eq!(admin["can_list_patients"], false);
-    assert_eq!(ask(tokens::mint(SENDER)).await["operations"], json!(["ingest"]));
+    let sender = ask(tokens::mint(SENDER)).await;
+    assert_eq!((&sender["operations"], &sender["ingest_types"]), (&json!(["ingest"]), &json!(["*"])));
+    let narrow = ask(tokens::mint("system/Observation.c system/Condition.cu")).await;
+    assert_eq!(narrow["ingest_types"], json!(["Condition", "Observation"]));
     assert_eq!(ask(tokens::mint("user/Observation.rs")).await["can_list_patients"], false);
     assert_eq!(ask(tokens::mint_in("south", READER)).await["tenant"], "south");
     let purpose = Some("TREAT".to_owned());

@@ -4,7 +4,6 @@
 //! harm. A message is answered before the next one is read, so a sender that is answered slowly sends slowly.
 
 mod frames;
-mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,10 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use frames::Frames;
 pub use frames::{Arrived, Budget};
-pub use tls::{TlsError, TlsFiles};
 
 const START: u8 = 0x0B;
 const END: [u8; 2] = [0x1C, 0x0D];
@@ -28,12 +27,8 @@ const END: [u8; 2] = [0x1C, 0x0D];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    #[error("the address can't be listened on")]
-    Address(#[source] std::io::Error),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
+#[error("the address can't be listened on")]
+pub struct ListenError(#[source] std::io::Error);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -55,10 +50,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub async fn bind(address: &str, tls: Option<&TlsFiles>, limits: Limits) -> Result<Self, ListenError> {
-        let tls = tls.map(TlsFiles::acceptor).transpose()?;
-        let socket = TcpListener::bind(address).await.map_err(ListenError::Address)?;
-        Ok(Self { socket, tls, limits })
+    pub async fn bind(address: &str, tls: Option<Arc<ServerConfig>>, limits: Limits) -> Result<Self, ListenError> {
+        let socket = TcpListener::bind(address).await.map_err(ListenError)?;
+        Ok(Self { socket, tls: tls.map(TlsAcceptor::from), limits })
     }
 
     /// The address itself: the port is another one than asked for when that was 0.

@@ -8,6 +8,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::*;
+use crate::adapters::tls::{TlsError, TlsFiles};
 
 const LIMITS: Limits =
     Limits { connections: 4, message_bytes: 1_000, unanswered_bytes: 1_000_000, message_time: Duration::from_secs(20) };
@@ -21,6 +22,7 @@ struct Echo {
 }
 
 async fn echo(tls: Option<&TlsFiles>) -> Echo {
+    let tls = tls.map(|files| files.server_config().unwrap());
     let listener = Listener::bind("127.0.0.1:0", tls, LIMITS).await.unwrap();
     let address = listener.address().unwrap();
     let (stop, stopped) = watch::channel(false);
@@ -200,5 +202,5 @@ async fn tls_lets_in_who_shows_the_right_certificate() {
 #[test]
 fn what_is_no_certificate_is_refused_at_the_start() {
     let files = TlsFiles { certificate: b"nothing".to_vec(), private_key: Vec::new(), client_authority: None };
-    assert!(matches!(files.acceptor(), Err(TlsError::Unreadable { what: "certificate" })));
+    assert!(matches!(files.server_config(), Err(TlsError::Unreadable { what: "certificate" })));
 }

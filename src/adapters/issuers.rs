@@ -1,5 +1,7 @@
 //! Brings an issuer's key set over the network or from disk, within bounds on transport, size and time.
 
+mod introspection;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use reqwest::{Client, Response, Url};
 use tokio::io::AsyncReadExt;
 
 use crate::access::{FetchFailed, FetchJwks, FetchedJwks};
+pub use introspection::IntrospectionEndpoint;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_DOCUMENT: usize = 256 * 1024;
@@ -121,29 +124,41 @@ async fn read_bounded(path: &Path) -> Result<FetchedJwks, FetchFailed> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Write};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::{FetchFailed, FetchJwks, FetchedJwks, JwksFetcher, LONGEST_DOCUMENT, Url, is_trustworthy};
 
     /// A server on loopback that answers one request after another from `answers`, then ends.
     fn serving(answers: Vec<String>) -> String {
+        serving_and_heard(answers).0
+    }
+
+    /// The same, and each request that it heard.
+    pub(super) fn serving_and_heard(answers: Vec<String>) -> (String, mpsc::Receiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let (hear, heard) = mpsc::channel();
         std::thread::spawn(move || {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut request = String::new();
+                while reader.read_line(&mut request).is_ok_and(|read| read > 2) {}
+                let length = |line: &str| line.to_lowercase().strip_prefix("content-length: ")?.trim().parse().ok();
+                let mut body = vec![0; request.lines().find_map(length).unwrap_or(0)];
+                reader.read_exact(&mut body).unwrap();
+                let _ = hear.send(request + &String::from_utf8(body).unwrap());
                 // A client that has read enough may close first.
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
-        format!("http://{address}/jwks")
+        (format!("http://{address}/jwks"), heard)
     }
 
-    fn answer(status: &str, headers: &str, body: &str) -> String {
+    pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
         let length = body.len();
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
     }
