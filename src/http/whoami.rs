@@ -1,13 +1,14 @@
 //! `GET /v1/whoami`: what the token in hand opens, for a page that must choose what to show.
 
 use actix_web::get;
-use actix_web::web::Json;
+use actix_web::web::{Data, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use super::request::Reply;
-use crate::access::{Access, Act};
+use super::request::{Reader, Reply};
+use crate::access::Act;
+use crate::app::App;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WhoamiResponse {
@@ -20,6 +21,8 @@ pub struct WhoamiResponse {
     /// `ingest`, `reindex`, `quarantine`, `sources`, `quality`, `access`, `audit`, `erase`.
     operations: Vec<&'static str>,
     can_list_patients: bool,
+    /// Whether all that this client gets is de-identified: ids are pseudonyms, times are moved, names are gone.
+    deidentified: bool,
 }
 
 /// Who am I
@@ -32,13 +35,15 @@ pub struct WhoamiResponse {
     security(("bearer" = [])),
 )]
 #[get("/v1/whoami")]
-pub async fn read_whoami(access: Access) -> Reply<WhoamiResponse> {
+pub async fn read_whoami(app: Data<App>, access: Reader) -> Reply<WhoamiResponse> {
     let can_list_patients = access.reach().windows(Act::Search).any(|window| window.opens(Act::Search, "Patient"));
+    let patient = access.launch_patient().map(|patient| app.disclose.name_of(&access, patient)).transpose()?;
     Ok(Json(WhoamiResponse {
         caller: access.caller().to_owned(),
         tenant: access.tenant().to_string(),
         purpose: access.purpose().map(str::to_owned),
-        patient: access.launch_patient().map(|patient| patient.to_string()),
+        patient,
+        deidentified: access.is_deidentified(),
         operations: access.operations_allowed(),
         can_list_patients,
     }))
