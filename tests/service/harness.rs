@@ -61,6 +61,12 @@ fn model() -> &'static Model {
     })
 }
 
+/// The tests' model.
+pub fn embedder() -> Embedder {
+    let model = model();
+    Embedder::load(&model.manifest, &model.folder, DeviceChoice::Cpu).unwrap()
+}
+
 /// The model that lies beside its manifest.
 fn reranker(manifest: &std::path::Path) -> CrossEncoder {
     let parsed = Manifest::parse(&std::fs::read_to_string(manifest).unwrap()).unwrap();
@@ -107,9 +113,7 @@ impl Server {
         config.answer.min_evidence = 0.0;
         std::fs::create_dir_all(&config.data_dir).unwrap();
         change(&mut config);
-        let model = model();
-        let embedder = Embedder::load(&model.manifest, &model.folder, DeviceChoice::Cpu).unwrap();
-        let models = Models { embedder, reranker: config.reranker_manifest.as_deref().map(reranker) };
+        let models = Models { embedder: embedder(), reranker: config.reranker_manifest.as_deref().map(reranker) };
         let app = Data::from(Arc::new(App::start(config, models).await.unwrap()));
         let serving = http::serve(app.clone(), Upkeep::begin()).unwrap();
         for server in serving.running {

@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod builders;
 mod concurrency;
+mod deidentified;
 mod drop_folder;
 mod erasure;
 mod fuzz;

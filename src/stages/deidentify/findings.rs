@@ -106,14 +106,6 @@ impl<'a> Findings<'a> {
         self.found[first..].iter().take_while(move |finding| finding.span.start < end)
     }
 
-    /// Whether this very place was taken out as something that only somebody's address or number is.
-    pub fn ends_with_mark(&self, end: usize, category: Category) -> bool {
-        let at = self.found.partition_point(|finding| finding.span.end < end);
-        self.found.get(at).is_some_and(|finding| {
-            finding.span.end == end && finding.mark.as_ref().is_some_and(|(found, _)| *found == category)
-        })
-    }
-
     pub fn into_masked(self) -> Masked {
         let mut masked = Masked { text: String::with_capacity(self.text.len()), edits: Vec::new() };
         let mut after = 0;

@@ -34,7 +34,7 @@ pub use findings::{Edit, Masked};
 pub use pseudonyms::{Pseudonyms, Sort};
 pub use secret::Secret;
 pub use subject::{Known, Subject};
-pub use vocabulary::is_everyday;
+pub use vocabulary::{is_everyday, is_region};
 
 use findings::Findings;
 use jiff::civil::Date;

@@ -179,7 +179,7 @@ pub(super) fn is_city(name: &str) -> bool {
 }
 
 /// A state, a country, or a word made from one; several words for some.
-pub(super) fn is_region(name: &str) -> bool {
+pub fn is_region(name: &str) -> bool {
     REGIONS.contains(name.to_lowercase().as_str()) || STATES.contains(&name)
 }
 
