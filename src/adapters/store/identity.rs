@@ -7,7 +7,8 @@ use crate::domain::{Identity, PatientId};
 impl Store {
     /// Of a patient of the caller's tenant, whatever the caller may see: a name has to be known to be hidden.
     pub async fn identity(&self, access: &Access, patient: &PatientId) -> Result<Identity, StoreError> {
-        const DETAILS: &str = "SELECT DISTINCT f.display, f.value_text FROM fact f \
+        const DETAILS: &str = "SELECT DISTINCT \
+            CASE WHEN d.resource_type = 'Patient' THEN f.display ELSE 'Relative' END, f.value_text FROM fact f \
             JOIN document d ON d.tenant = f.tenant AND d.id = f.document AND d.version = f.version \
             WHERE d.tenant = $1 AND d.patient = $2 AND f.kind = 'demographic' AND f.value_text IS NOT NULL";
         const NAMES: &str = "SELECT DISTINCT title FROM document WHERE tenant = $1 AND patient = $2 AND kind = 'patient' \

@@ -11,7 +11,7 @@ use regex::Regex;
 use super::cues::{LANDSCAPE, is_article, is_credential, is_deed, is_leading, is_particle, is_title};
 use super::numbers::{UNIT, rule};
 use super::tokens::{Case, Token, tokens};
-use super::vocabulary::{is_acronym, is_eponym, is_given, is_plain, is_region, is_surname};
+use super::vocabulary::{is_acronym, is_city, is_eponym, is_given, is_plain, is_region, is_surname};
 use super::{Category, Findings, Subject};
 
 /// How much a word by itself looks like a name.
@@ -27,6 +27,7 @@ enum Look {
 
 /// Shorter words in capitals are abbreviations unless a list says that they are names.
 const SHORTEST_UPPER: usize = 5;
+const SHORTEST_PLACE: usize = 4;
 
 pub(super) fn find(findings: &mut Findings<'_>, subject: &Subject) {
     let words: Vec<Token<'_>> = tokens(findings.text);
@@ -160,11 +161,13 @@ fn is_beside_a_name(text: &str, words: &[Token<'_>], looks: &[Look], at: usize) 
         })
     });
     let is_apart = |other: Option<&Token<'_>>| other.is_none_or(|other| other.case == Case::Lower || other.begins);
-    let stands_alone = !token.begins
-        && is_given(token.word)
-        && !is_eponym(token.word)
-        && is_apart(after)
-        && before.is_some_and(|before| words[before].case == Case::Lower && !is_article(words[before].word));
+    let is_told = |before: usize| {
+        let word = words[before];
+        word.case == Case::Lower && !is_article(word.word)
+            || word.begins && (word.word == "Per" || is_leading(word.word))
+    };
+    let stands_alone = !token.begins && !is_eponym(token.word) && is_apart(after) && before.is_some_and(is_told);
+    let owns = !token.begins && !is_eponym(token.word) && text[token.end..].starts_with(['\'', '’']);
     let acts = token.begins && is_given(token.word) && after.is_some_and(|after| is_deed(after.word));
     let leads = before
         .is_some_and(|before| matches!(words[before].word, "from" | "to" | "in" | "near" | "by" | "with"))
@@ -174,7 +177,7 @@ fn is_beside_a_name(text: &str, words: &[Token<'_>], looks: &[Look], at: usize) 
     let is_called = is_given(token.word)
         && before.is_some_and(|before| &text[words[before].end..token.start] == ", ")
         && text[token.end..].starts_with(['?', '!']);
-    with_one_before || leads || speaks || is_called || stands_alone || acts
+    with_one_before || leads || speaks || is_called || stands_alone || owns || acts
 }
 
 /// `Rebecca Hides`, `Jildau S. Bouts`: a plain word that ends a name.
@@ -198,6 +201,23 @@ fn raise_surnames(text: &str, words: &[Token<'_>], looks: &mut [Look]) {
             && (!text[token.end..].starts_with(' ') || words.get(at + 1).is_some_and(|next| next.case == Case::Lower))
             && !text[token.end..].starts_with(':');
         if after_initial || after_given {
+            looks[at] = Look::Sure;
+        }
+    }
+    // `flew to DOLE`: capitals within a sentence of small letters.
+    for at in 1..words.len() {
+        let (before, token) = (words[at - 1], words[at]);
+        let is_named = !is_plain(token.word) || is_surname(token.word) || is_given(token.word) || is_city(token.word);
+        let is_place = token.case == Case::Upper
+            && looks[at] < Look::Sure
+            && token.word.chars().count() >= SHORTEST_PLACE
+            && before.case == Case::Lower
+            && matches!(before.word, "from" | "to" | "in" | "near" | "visit")
+            && words.get(at + 1).is_none_or(|after| after.case != Case::Upper || after.begins)
+            && is_named
+            && !is_acronym(token.word)
+            && !is_region(token.word);
+        if is_place {
             looks[at] = Look::Sure;
         }
     }
@@ -305,11 +325,17 @@ fn take_code_after(findings: &mut Findings<'_>, end: usize) {
 
 /// `Zuidhove 188`, `214 Pavlou Drandaki`: the number of a house whose street was taken for a name.
 fn take_house_number(findings: &mut Findings<'_>, subject: &Subject, start: usize, end: usize) {
-    static AFTER: LazyLock<Regex> = LazyLock::new(|| rule(r"^ (\d{2,5}[a-z]?)(?:[,;.?!\n]|$)"));
+    static AFTER: LazyLock<Regex> = LazyLock::new(|| rule(r"^ (\d{2,5}[a-z]?)(?:[,;.?!\n]|$| [a-z]+)"));
+    static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
+        rule(
+            r"(?i)^ (?:minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|mins?|hrs?|wks?|units?|tab\w*|cap\w*|puffs?|drops?|doses?|daily|twice|once|every|q\w*|bid|tid|po|mg|mcg|ml|g|kg|lbs?|to|and|or|of|on|degrees?|percent|years|out|points?|french|cm|mm)\b",
+        )
+    });
     static BEFORE: LazyLock<Regex> = LazyLock::new(|| rule(r"(?:^|[\n>,:;]|\b(?:at|to|as|is|with) )\s*(\d{2,6}) $"));
     let text = findings.text;
     let after = AFTER.captures(&text[end..]).and_then(|captures| captures.get(1));
-    let after = after.map(|number| (end + number.start(), end + number.end()));
+    let is_amount = |number: &regex::Match<'_>| COUNTED.is_match(&text[end + number.end()..]);
+    let after = after.filter(|number| !is_amount(number)).map(|number| (end + number.start(), end + number.end()));
     let line = text[..start].rfind('\n').unwrap_or(0);
     let before = BEFORE.captures(&text[line..start]).and_then(|captures| captures.get(1));
     let before = before.map(|number| (line + number.start(), line + number.end()));

@@ -30,7 +30,7 @@ static ANCHORS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         ),
         rule(r"(?i)\b(?:apo|fpo|dpo)\s+(?:aa|ae|ap)\s+\d{5}\b"),
         rule(r"(?i)\bcorner of\s+[\p{L}\d][^,.;\n]{2,80}"),
-        rule(r"\bUS(?:S|NS|NV|CGC)\s+\p{Lu}\p{L}+\s+(?:APO|FPO|DPO)\b"),
+        rule(r"\bUS(?:S|NS|NV|CGC)\s+\p{Lu}\p{L}+\s+(?:APO|FPO|DPO)\s+A[AEP]\s+\d{5}\b"),
         rule(
             r"\b(?:\p{Lu}[\p{L}'’-]+\s+){0,2}(?i:[\p{L}-]*(?:strasse|straße|gasse|gata|gatan|gate|vej|veg|vegen|weg|tie|katu|utca|straat|laan|plein|stræde|stræti|stigen|straeti|stien|út))\b\.?\s+\d{1,5}[a-z]?\b",
         ),

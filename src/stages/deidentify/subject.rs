@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use super::tokens::words;
-use super::vocabulary::{is_plain, is_region};
+use super::vocabulary::{is_city, is_given, is_plain, is_region, is_surname};
 use super::{Category, Findings, Secret};
 
 /// What a patient's own record says that tells who they are.
@@ -45,7 +45,9 @@ impl Known {
             return self.add_own_name(value);
         }
         let names = if label.contains("ddress") && !value.contains('@') { &mut self.places } else { &mut self.others };
-        for word in words(value).filter(|word| is_telling(word)) {
+        // Of `Luis Hale, brother` the brother isn't a name.
+        let names_one = |word: &&str| !is_plain(word) || is_given(word) || is_surname(word) || is_city(word);
+        for word in words(value).filter(|word| is_telling(word) && names_one(word)) {
             names.insert(word.to_lowercase());
         }
         for number in value.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|' | '^')) {
