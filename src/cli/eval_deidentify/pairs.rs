@@ -13,7 +13,7 @@ use crate::stages::deidentify::{Known, Secret, Subject, mask};
 use crate::stages::normalize::{Origin, normalize};
 
 /// Elements that hold identifiers, where the scrubber drops or changes them.
-const ELEMENTS: [&str; 12] = [
+const ELEMENTS: [&str; 11] = [
     "family",
     "given",
     "line",
@@ -25,8 +25,8 @@ const ELEMENTS: [&str; 12] = [
     "display",
     "id",
     "reference",
-    "valueString",
 ];
+const VALUED: [&str; 2] = ["telecom", "identifier"];
 
 pub(super) fn run(folder: &Path) -> Done {
     let (mut shares, mut said) = (BTreeMap::<&str, Share>::new(), Share::default());
@@ -61,21 +61,16 @@ fn leaves<'a>(value: &'a Value, element: &'static str) -> Vec<(&'static str, &'a
     match value {
         Value::String(text) if !element.is_empty() => vec![(element, text.as_str())],
         Value::Array(items) => items.iter().flat_map(|item| leaves(item, element)).collect(),
-        Value::Object(members) => members
-            .iter()
-            .flat_map(|(name, value)| {
-                let named = ELEMENTS.iter().find(|element| *element == name).copied();
-                let within = matches!(element, "telecom" | "identifier") && name == "value";
-                let element = if within { element } else { named.unwrap_or_default() };
-                // Of a telecom's parts only the value tells whom it reaches.
-                let passed = if matches!(element, "telecom" | "identifier") && value.is_string() && !within {
-                    ""
-                } else {
-                    element
-                };
-                leaves(value, passed)
-            })
-            .collect(),
+        // Of a telecom or an identifier the value tells whose it is, not the words for its sort.
+        Value::Object(members) if VALUED.contains(&element) => {
+            members.get("value").map(|value| leaves(value, element)).unwrap_or_default()
+        }
+        Value::Object(members) => {
+            let is_reference = members.contains_key("reference");
+            let named = |name: &str| ELEMENTS.iter().find(|element| **element == name).copied();
+            let element = |name: &str| named(name).filter(|name| *name != "display" || is_reference);
+            members.iter().flat_map(|(name, value)| leaves(value, element(name).unwrap_or_default())).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -32,9 +32,7 @@ static RULES: LazyLock<Vec<(Regex, Read)>> = LazyLock::new(|| {
     let of = |pattern: &str, read: Read| (rule(pattern), read);
     vec![
         of(&format!(r"\b(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){TIME}"), |c| parts(c, Some(1), 2, Some(3))),
-        of(&format!(r"\b(\d{{4}})(\d{{2}})(\d{{2}})(?:\d{{4}}(?:\d{{2}}(?:\.\d+)?)?(?:[+-]\d{{4}})?)?\b"), |c| {
-            parts(c, Some(1), 2, Some(3))
-        }),
+        of(r"\b(\d{4})(\d{2})(\d{2})(?:\d{4}(?:\d{2}(?:\.\d+)?)?(?:[+-]\d{4})?)?\b", |c| parts(c, Some(1), 2, Some(3))),
         of(&format!(r"\b(\d{{1,2}})([-/.])(\d{{1,2}})[-/.](\d{{4}}|\d{{2}})\b{TIME}"), numeric),
         of(&format!(r"(?i)\b{MONTH}\.?[\s-]+(\d{{1,2}}){ORDINAL}\b(?:,?[\s-]+(\d{{4}})\b)?{TIME}"), |c| {
             parts(c, Some(3), 1, Some(2))

@@ -88,6 +88,13 @@ fn the_patient_is_known_by_the_record_and_others_by_their_marks() {
 }
 
 #[test]
+fn names_with_numbers_are_names() {
+    let text = masked("Dr. Madelaine318 Walker122 saw Abram53. Grade2 edema, Factor8, Day3.");
+    assert!(text.starts_with("Dr. [NAME-") && text.ends_with(". Grade2 edema, Factor8, Day3."), "{text}");
+    assert!(!text.contains("122") && !text.contains("Abram"), "{text}");
+}
+
+#[test]
 fn old_age_is_told_as_one() {
     let text = masked("A 93-year-old man, born 1933, aged 93. His son is 61 years old.");
     assert_eq!(text, "A [AGE 90+]-year-old man, born [DATE], aged [AGE 90+]. His son is 61 years old.");

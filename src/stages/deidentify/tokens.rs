@@ -55,7 +55,8 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
         let mut end = start + first.len_utf8();
         while let Some((at, c)) = characters.peek().copied() {
             let next = text[at + c.len_utf8()..].chars().next();
-            if !is_inner(c) && !(is_joint(c) && next.is_some_and(is_inner)) {
+            let goes_on = is_inner(c) || is_joint(c) && next.is_some_and(is_inner);
+            if !goes_on {
                 break;
             }
             end = at + c.len_utf8();
@@ -64,12 +65,24 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
         let touches = |c: char| c.is_ascii_digit() || c == '_';
         let after = text[end..].chars().next().unwrap_or(' ');
         let word = without_possessive(&text[start..end]);
-        let case = if touches(before) || touches(after) { Case::Mixed } else { case(word) };
-        found.push(Token { start, end: start + word.len(), word, case, begins });
+        let numbered = numbered(word, &text[end..]).filter(|_| !touches(before));
+        let case = match numbered {
+            None if touches(before) || touches(after) => Case::Mixed,
+            _ => case(word),
+        };
+        found.push(Token { start, end: start + word.len() + numbered.unwrap_or_default(), word, case, begins });
         begins = false;
         before = text[..end].chars().next_back().unwrap_or(' ');
     }
     found
+}
+
+/// How many digits follow a name that is numbered, as test systems number theirs: `Walker122`.
+fn numbered(word: &str, after: &str) -> Option<usize> {
+    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+    let goes_on = after[digits..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    (matches!(digits, 1..=3) && !goes_on && word.chars().count() > 2 && case(word) == Case::Capitalized)
+        .then_some(digits)
 }
 
 fn without_possessive(word: &str) -> &str {
