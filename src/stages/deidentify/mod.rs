@@ -43,7 +43,7 @@ use jiff::civil::Date;
 pub fn mask(text: &str, subject: &Subject, today: Date) -> Masked {
     let mut findings = Findings::new(text);
     numbers::protect(&mut findings);
-    subject.find_numbers(&mut findings);
+    subject.find_known(&mut findings);
     numbers::find(&mut findings, subject);
     dates::find(&mut findings, subject, today);
     places::find(&mut findings, subject);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
+use regex::Regex;
 
 use super::tokens::words;
 use super::vocabulary::{is_city, is_given, is_plain, is_region, is_surname};
@@ -15,6 +16,8 @@ pub struct Known {
     others: BTreeSet<String>,
     places: BTreeSet<String>,
     numbers: BTreeSet<String>,
+    /// Parts of addresses, whole: `Alder Court Assisted Living`.
+    phrases: BTreeSet<String>,
 }
 
 /// Details of demographics that many people share.
@@ -45,6 +48,11 @@ impl Known {
             return self.add_own_name(value);
         }
         let names = if label.contains("ddress") && !value.contains('@') { &mut self.places } else { &mut self.others };
+        if label.contains("ddress") && !value.contains('@') {
+            let parts = value.split([',', ';', '\n']).map(str::trim);
+            let telling = parts.filter(|part| part.len() >= SHORTEST_NUMBER && !is_region(part));
+            self.phrases.extend(telling.map(str::to_lowercase));
+        }
         // Of `Luis Hale, brother` the brother isn't a name.
         let names_one = |word: &&str| !is_plain(word) || is_given(word) || is_surname(word) || is_city(word);
         for word in words(value).filter(|word| is_telling(word) && names_one(word)) {
@@ -98,13 +106,16 @@ pub struct Subject {
     tag: String,
     days: i64,
     known: Known,
+    phrases: Option<Regex>,
 }
 
 impl Subject {
     /// `patient` may be absent: a text about nobody has a shift and surrogates of its tenant's.
     pub fn new(secret: &Secret, tenant: &str, patient: Option<&str>, known: Known) -> Self {
         let tag = format!("{}:{tenant}:{}", tenant.len(), patient.unwrap_or_default());
-        Self { days: secret.days(&tag), secret: secret.clone(), tag, known }
+        let phrases: Vec<String> = known.phrases.iter().map(|phrase| regex::escape(phrase)).collect();
+        let phrases = (!phrases.is_empty()).then(|| Regex::new(&format!(r"(?i)\b(?:{})\b", phrases.join("|"))).ok());
+        Self { days: secret.days(&tag), secret: secret.clone(), tag, known, phrases: phrases.flatten() }
     }
 
     /// Days that dates are moved back by.
@@ -145,9 +156,13 @@ impl Subject {
         self.known.places.contains(&word.to_lowercase())
     }
 
-    /// Numbers and ids that the record gives as this patient's, wherever they stand by themselves.
-    pub(super) fn find_numbers(&self, findings: &mut Findings<'_>) {
+    /// Parts of addresses, numbers and ids that the record gives as this patient's, wherever they stand by themselves.
+    pub(super) fn find_known(&self, findings: &mut Findings<'_>) {
         let text = findings.text;
+        for place in self.phrases.iter().flat_map(|phrases| phrases.find_iter(text)) {
+            let mark = self.mark(Category::Place, place.as_str());
+            findings.take(place.start(), place.end(), Category::Place, &mark);
+        }
         if self.known.numbers.is_empty() {
             return;
         }
