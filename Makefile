@@ -22,7 +22,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/opera
 	web/package.json web/vite.config.js web/tsconfig.json
 PREREQUISITES := bash scripts/check-prerequisites.sh
 
-.PHONY: help demo run build web web-if-node test bench bench-embed bench-index bench-memory smoke lint licences clean-demo
+.PHONY: help demo run build web web-if-node test bench bench-embed bench-index bench-memory bench-serving smoke lint licences clean-demo
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -75,13 +75,14 @@ bench-index: build ## measure the vector side of the index beside faiss
 	$(BINARY) models pull
 	cargo bench --locked --bench index
 
-# Set BENCH_TORCH=1 to have sentence-transformers as a peer, too: PyPI's torch brings several GB of CUDA libraries.
+# Set BENCH_TORCH=1 to have the peers that need torch, too: sentence-transformers, onnxruntime in f32, txtai and chromadb.
+# PyPI's torch brings several GB of CUDA libraries.
 BENCH_PYTHON := $(TARGET)/bench-venv/bin/python
 
 $(TARGET)/bench-venv/.installed: benches/embed/requirements.txt
 	@$(PREREQUISITES) python
 	python3 -m venv $(TARGET)/bench-venv
-	$(BENCH_PYTHON) -m pip install --quiet --disable-pip-version-check -r $< $(if $(BENCH_TORCH),torch sentence-transformers)
+	$(BENCH_PYTHON) -m pip install --quiet --disable-pip-version-check -r $< $(if $(BENCH_TORCH),torch sentence-transformers txtai chromadb)
 	@touch $@
 
 bench-embed: build $(TARGET)/bench-venv/.installed ## measure embedding beside its peers, and what reduced precision costs
@@ -93,6 +94,10 @@ bench-memory: ## measure the memory that a 2 GB file and 10,000 notes at once ta
 	cargo build --locked --profile $(PROFILE)
 	$(BINARY) models pull
 	cargo bench --locked --profile $(PROFILE) --bench memory
+
+bench-serving: build $(TARGET)/bench-venv/.installed ## measure search over HTTP and how soon a note is found, with BENCH_TORCH=1 beside txtai and chromadb
+	$(BINARY) models pull
+	ANAMNESIS_BENCH_PYTHON=$(if $(BENCH_TORCH),$(abspath $(BENCH_PYTHON))) cargo bench --locked --profile $(PROFILE) --bench serving
 
 smoke: build ## start the demo on an empty folder, have it answer its question, stop
 	bash scripts/smoke.sh $(BINARY)

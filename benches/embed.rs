@@ -1,6 +1,10 @@
 //! `make bench-embed`: passages per second and a query's latency beside the peers, interleaved, as a table and as
 //! `bench/results/embed.json`; and what reduced precision costs in quality (`bench/results/embed-quality.json`).
 
+#[path = "embed/agreement.rs"]
+mod agreement;
+#[path = "embed/memory.rs"]
+mod memory;
 #[path = "embed/peers.rs"]
 mod peers;
 #[path = "embed/quality.rs"]
@@ -19,6 +23,8 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 const ROUNDS: usize = 3;
 const PASSAGES: usize = 32;
 const QUERIES: usize = 25;
+/// Texts whose vectors are held against the peer's.
+const AGREEMENT: usize = 1_000;
 /// Each side at its best batch of these.
 const BATCHES: [usize; 2] = [8, 16];
 const QUERY: &str = "does aspirin lower the risk of stroke in diabetes";
@@ -60,16 +66,27 @@ fn main() -> Outcome<()> {
     let cache = std::env::var_os("ANAMNESIS_MODEL_DIR").map(PathBuf::from).ok_or("ANAMNESIS_MODEL_DIR is not set")?;
     let folder = manifest.folder_in(&cache);
     let load = |precision| Embedder::load_in(PrecisionChoice::Fixed(precision), &manifest, &folder, DeviceChoice::Cpu);
-    if std::env::args().any(|argument| argument == "quality") {
+    let is_told = |word: &str| std::env::args().any(|argument| argument == word);
+    if is_told("quality") {
         return measure_quality(&load(Precision::F32)?, &load(Precision::Int8)?, &scifact);
+    }
+    if is_told("memory") {
+        let usual = Embedder::load(&manifest, &folder, DeviceChoice::Cpu)?;
+        return write("embed-memory.json", &memory::bulk(&usual, &scifact)?);
     }
     let embedder = load(Precision::F32)?;
     let sets = sets(&embedder, &scifact)?;
     let texts_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("embed-texts.json");
     std::fs::write(
         &texts_file,
-        serde_json::to_vec(&json!({ "passages": sets[0], "mixed": sets[1], "query": [QUERY] }))?,
+        serde_json::to_vec(&json!({ "passages": sets[0], "mixed": sets[1], "query": [QUERY], "agreement": sets[2] }))?,
     )?;
+    let mut right = serde_json::Map::new();
+    right.insert("skew_f32".into(), agreement::skew(&embedder)?);
+    right.insert("skew_int8".into(), agreement::skew(&load(Precision::Int8)?)?);
+    let least = agreement::alone_and_together(&embedder, &sets[2])?;
+    println!("alone and among others, f32: least cosine {least:.7}");
+    right.insert("least_cosine_alone".into(), json!(least));
     let mut rows = vec![
         row("anamnesis", "f32", Box::new(Ours(embedder)), &BATCHES[..1]),
         row("anamnesis", "int8", Box::new(Ours(load(Precision::Int8)?)), &BATCHES[..1]),
@@ -77,16 +94,26 @@ fn main() -> Outcome<()> {
         row("candle BertModel", "f32", Box::new(Candle::load(&folder, manifest.max_tokens)?), &BATCHES[..1]),
     ];
     if let Some(python) = std::env::var_os("ANAMNESIS_BENCH_PYTHON").map(PathBuf::from) {
-        for (name, precision, peer) in
-            [("onnxruntime", "int8", "onnx-int8"), ("sentence-transformers", "f32", "torch-f32")]
-        {
+        for (name, precision, peer) in [
+            ("onnxruntime", "int8", "onnx-int8"),
+            ("onnxruntime", "f32", "onnx-f32"),
+            ("sentence-transformers", "f32", "torch-f32"),
+        ] {
             match Python::start(&python, peer, &folder, &texts_file)? {
-                Some(side) => rows.push(row(name, precision, Box::new(side), &BATCHES)),
+                Some(mut side) => {
+                    if peer == "torch-f32" {
+                        let least = agreement::with_peer(&load(Precision::F32)?, &mut side, &sets[2])?;
+                        println!("beside {name}, f32, {} texts: least cosine {least:.7}", sets[2].len());
+                        right.insert("least_cosine_sentence_transformers".into(), json!(least));
+                    }
+                    rows.push(row(name, precision, Box::new(side), &BATCHES));
+                }
                 None => println!("NOT MEASURED: {name} isn't installed"),
             }
         }
     }
     measure(&mut rows, &sets)?;
+    write("embed-agreement.json", &Value::Object(right))?;
     report(&rows)
 }
 
@@ -104,11 +131,23 @@ fn title_and_text(document: &Value) -> String {
     format!("{}\n{}", part("title"), part("text"))
 }
 
-/// Abstracts cut to 200 tokens, and to mixed lengths from 20 to 256, evenly spread.
-fn sets(embedder: &Embedder, scifact: &Path) -> Outcome<[Vec<String>; 2]> {
+fn abstracts(scifact: &Path) -> Outcome<Vec<String>> {
     let corpus = std::fs::read_to_string(scifact.join("corpus.jsonl"))?;
-    let documents = corpus.lines().map(|line| Ok(title_and_text(&serde_json::from_str(line)?)));
-    let texts: Vec<String> = documents.collect::<Outcome<_>>()?;
+    corpus.lines().map(|line| Ok(title_and_text(&serde_json::from_str(line)?))).collect()
+}
+
+/// Notes of a sentence or two, about 50 tokens.
+fn sentence_notes(scifact: &Path) -> Outcome<Vec<String>> {
+    let of_abstract = |text: String| -> Vec<String> {
+        let sentences: Vec<&str> = text.split_inclusive(". ").collect();
+        sentences.chunks(2).map(|pair| pair.concat().trim().to_owned()).filter(|note| !note.is_empty()).collect()
+    };
+    Ok(abstracts(scifact)?.into_iter().flat_map(of_abstract).collect())
+}
+
+/// Abstracts cut to 200 tokens, to mixed lengths from 20 to 256, evenly spread, and a thousand of mixed length.
+fn sets(embedder: &Embedder, scifact: &Path) -> Outcome<[Vec<String>; 3]> {
+    let texts = abstracts(scifact)?;
     let long = texts.iter().filter(|text| embedder.count_tokens(text) >= 254).take(PASSAGES);
     let cut = |text: &String, tokens: usize| {
         let mut end = String::new();
@@ -122,10 +161,11 @@ fn sets(embedder: &Embedder, scifact: &Path) -> Outcome<[Vec<String>; 2]> {
     };
     let long: Vec<&String> = long.collect();
     let mixed = long.iter().enumerate().map(|(at, text)| cut(text, 20 + at * 37 % PASSAGES * 236 / (PASSAGES - 1)));
-    Ok([long.iter().map(|text| cut(text, 200)).collect(), mixed.collect()])
+    let agreement = texts.iter().take(AGREEMENT).enumerate().map(|(at, text)| cut(text, 8 + at * 97 % 280));
+    Ok([long.iter().map(|text| cut(text, 200)).collect(), mixed.collect(), agreement.collect()])
 }
 
-fn measure(rows: &mut [Row], [passages, mixed]: &[Vec<String>; 2]) -> Outcome<()> {
+fn measure(rows: &mut [Row], [passages, mixed, _]: &[Vec<String>; 3]) -> Outcome<()> {
     let query = [QUERY.to_owned()];
     for round in 0..=ROUNDS {
         for row in rows.iter_mut() {

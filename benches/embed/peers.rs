@@ -80,6 +80,12 @@ impl Python {
         Ok((peer.answer()? == "ready").then_some(peer))
     }
 
+    /// The vectors of a set.
+    pub fn vectors(&mut self, set: &str) -> Outcome<Vec<Vec<f32>>> {
+        writeln!(self.requests, "{set} vectors")?;
+        Ok(serde_json::from_str(&self.answer()?)?)
+    }
+
     fn answer(&mut self) -> Outcome<String> {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;

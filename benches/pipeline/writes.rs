@@ -10,7 +10,7 @@ use std::time::Instant;
 use anamnesis::access::Upkeep;
 use anamnesis::adapters::store::Store;
 use anamnesis::domain::{Account, Feed, Format, SourceDescription, SourceId, TenantId};
-use anamnesis::flows::IngestFlow;
+use anamnesis::flows::{IngestError, IngestFlow};
 use anamnesis::telemetry::Metrics;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -84,18 +84,23 @@ async fn declare(store: &Store, name: &SourceId) -> Outcome<()> {
     Ok(store.declare_source(&TenantId::new("main"), &description).await?)
 }
 
-/// Records a second, from the first byte landed to the last change committed.
+/// Records a second, from the first byte landed to the last change committed. The hospitals send at once, each one body
+/// after the other.
 async fn read(work: &Path, bodies: &[Vec<u8>], format: Format) -> Outcome<f64> {
     let (_folder, store, flow) = opened(work).await?;
     let (tenant, upkeep) = (TenantId::new("main"), Upkeep::begin());
-    let started = Instant::now();
-    for hospital in 0..HOSPITALS {
-        let name = SourceId::new(format!("hospital-{hospital}"));
-        declare(&store, &name).await?;
-        for body in bodies {
-            flow.accept_file(&upkeep, &tenant, &name, format, None, body.clone()).await?;
-        }
+    let names: Vec<SourceId> = (0..HOSPITALS).map(|hospital| SourceId::new(format!("hospital-{hospital}"))).collect();
+    for name in &names {
+        declare(&store, name).await?;
     }
+    let started = Instant::now();
+    let sending = names.iter().map(|name| async {
+        for body in bodies {
+            flow.accept_file(&upkeep, &tenant, name, format, None, body.clone()).await?;
+        }
+        Ok::<(), IngestError>(())
+    });
+    futures_util::future::try_join_all(sending).await?;
     let account = read_landed(&flow, &upkeep).await?;
     if account.lost() > 0 {
         return Err("records were lost".into());

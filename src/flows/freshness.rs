@@ -61,7 +61,10 @@ impl FreshnessFlow {
     async fn index_freshness(&self, now: Timestamp) -> Result<IndexFreshness, StoreError> {
         let watermark = self.index.watermark();
         let newest_change = self.store.newest_change().await?;
-        let oldest = self.store.oldest_change_after(watermark).await?;
+        let oldest = match newest_change > watermark {
+            true => self.store.oldest_change_after(watermark).await?,
+            false => None,
+        };
         let lag_s = oldest.map_or(0, |at| now.seconds_since(at).max(0));
         Ok(IndexFreshness { watermark: Some(watermark), newest_change: Some(newest_change), lag_s })
     }

@@ -1,8 +1,10 @@
 //! How text becomes keyword terms: clinical words, lower case, English stems, no stop words.
 
+use std::collections::HashMap;
+
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language, RemoveLongFilter, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream,
-    Tokenizer,
+    AsciiFoldingFilter, Language, RawTokenizer, RemoveLongFilter, Stemmer, StopWordFilter, TextAnalyzer, Token,
+    TokenStream, Tokenizer,
 };
 
 use super::words::{Word, words};
@@ -20,7 +22,11 @@ const STOP_WORDS: [&str; 34] = [
 ];
 
 pub fn analyzer() -> TextAnalyzer {
-    TextAnalyzer::builder(ClinicalTokenizer)
+    filtered(ClinicalTokenizer)
+}
+
+fn filtered(words: impl Tokenizer) -> TextAnalyzer {
+    TextAnalyzer::builder(words)
         .filter(RemoveLongFilter::limit(LONGEST_TERM_BYTES))
         .filter(AsciiFoldingFilter)
         .filter(StopWordFilter::remove(STOP_WORDS.map(str::to_owned)))
@@ -44,6 +50,28 @@ pub fn terms(text: &str) -> Vec<PlacedTerm> {
         terms.push(PlacedTerm { text: token.text.clone(), position: token.position as u32 });
     });
     terms
+}
+
+/// The terms of single words, each worked out once: where many texts are gone through for a few terms.
+pub struct TermOfWord {
+    analyzer: TextAnalyzer,
+    known: HashMap<String, Option<String>>,
+}
+
+impl TermOfWord {
+    pub fn new() -> Self {
+        Self { analyzer: filtered(RawTokenizer::default()), known: HashMap::new() }
+    }
+
+    /// `None` for a word that is no term.
+    pub fn get(&mut self, word: &str) -> Option<&str> {
+        if !self.known.contains_key(word) {
+            let mut stream = self.analyzer.token_stream(word);
+            let term = stream.next().map(|token| token.text.clone());
+            self.known.insert(word.to_owned(), term);
+        }
+        self.known.get(word)?.as_deref()
+    }
 }
 
 /// [`words`] for tantivy.
@@ -87,7 +115,7 @@ impl TokenStream for ClinicalTokens {
 
 #[cfg(test)]
 mod tests {
-    use super::terms;
+    use super::{TermOfWord, terms, words};
 
     fn texts(text: &str) -> Vec<String> {
         terms(text).into_iter().map(|term| term.text).collect()
@@ -96,6 +124,15 @@ mod tests {
     #[test]
     fn words_meet_in_their_stem_and_negations_stay() {
         assert_eq!(texts("The infections were Not treated"), ["infect", "not", "treat"]);
+    }
+
+    #[test]
+    fn a_word_alone_becomes_the_term_that_it_is_in_a_text() {
+        let text = "The infections of Ménière's ear were Not treated: 10mg follow-up on 2024-03-05, E11.9";
+        let mut of_word = TermOfWord::new();
+        let alone: Vec<String> =
+            words(text).iter().filter_map(|word| of_word.get(&word.text).map(str::to_owned)).collect();
+        assert_eq!(alone, texts(text));
     }
 
     #[test]

@@ -16,7 +16,8 @@ use super::block::{Block, WrittenRow};
 use super::rows::Rows;
 use super::schema::{self, CommitPayload, DocumentEntry, FINGERPRINT_FIELD, Fields, ROW_FIELD, StoredRow};
 use super::scope::SnapshotScopes;
-use super::snapshot::{SegmentRows, Snapshot};
+use super::segment_rows::SegmentRows;
+use super::snapshot::Snapshot;
 use super::tending::{Tended, Tending};
 use super::{IndexError, IndexSettings};
 use crate::access::Upkeep;
@@ -358,7 +359,7 @@ fn segment_rows(reader: &tantivy::SegmentReader) -> Result<SegmentRows, IndexErr
             u32::try_from(row).map_err(|_| IndexError::Corrupt { what: "row number" })
         })
         .collect::<Result<Vec<u32>, IndexError>>()?;
-    Ok(SegmentRows(Arc::from(rows)))
+    Ok(SegmentRows::new(rows))
 }
 
 /// The chunk's own row, then one for each of its windows, numbered on.

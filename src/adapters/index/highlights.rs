@@ -1,35 +1,48 @@
 //! Where a passage says what a query asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use tantivy::tokenizer::{TextAnalyzer, TokenStream};
-
-use super::analyzer;
+use super::analyzer::TermOfWord;
 use super::question::Question;
 use super::vocabulary::Phrase;
+use super::words::words;
 use crate::domain::Span;
 
 /// What one query marks in the passages found for it.
 pub struct Highlighter {
     question: Question,
-    analyzer: TextAnalyzer,
+    /// What the terms of the query begin with: a word that begins otherwise need not be looked at.
+    beginnings: HashSet<char>,
+    terms: TermOfWord,
 }
 
 impl Highlighter {
     /// `expand`: whether what says the same as a word of the query is marked too.
     pub fn new(query: &str, expand: bool) -> Self {
-        Self { question: Question::read(query, expand), analyzer: analyzer::analyzer() }
+        let question = Question::read(query, expand);
+        let ways = question.concepts.iter().flat_map(|concept| &concept.ways);
+        let terms = ways.flat_map(|(way, _)| &way.terms);
+        let beginnings = terms.filter_map(|(term, _)| term.chars().next()).collect();
+        Self { question, beginnings, terms: TermOfWord::new() }
+    }
+
+    /// Stemming keeps a word's beginning; a letter with a mark may lose that.
+    fn may_begin(&self, word: &str) -> bool {
+        word.chars().next().is_some_and(|first| !first.is_ascii() || self.beginnings.contains(&first))
     }
 
     /// Byte ranges of `text` within `passage`, in order and apart, that hold a word of the query.
     pub fn spans(&mut self, text: &str, passage: Span) -> Vec<Span> {
         let Some(inside) = passage.of(text) else { return Vec::new() };
         let mut tokens = BTreeMap::<u32, Vec<(String, Span)>>::new();
-        let mut stream = self.analyzer.token_stream(inside);
-        stream.process(&mut |token| {
-            let span = Span::new(passage.start + token.offset_from, passage.start + token.offset_to);
-            tokens.entry(token.position as u32).or_default().push((token.text.clone(), span));
-        });
+        for word in words(inside) {
+            if self.may_begin(&word.text)
+                && let Some(term) = self.terms.get(&word.text)
+            {
+                let span = Span::new(passage.start + word.from, passage.start + word.to);
+                tokens.entry(word.position).or_default().push((term.to_owned(), span));
+            }
+        }
         let ways = self.question.concepts.iter().flat_map(|concept| &concept.ways);
         let mut found: Vec<Span> =
             ways.flat_map(|(way, _)| tokens.keys().filter_map(|at| stands_at(way, *at, &tokens))).collect();

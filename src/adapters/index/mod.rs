@@ -21,6 +21,7 @@ mod row_set;
 mod rows;
 mod schema;
 mod scope;
+mod segment_rows;
 mod serving;
 mod snapshot;
 mod tending;

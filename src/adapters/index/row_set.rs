@@ -48,6 +48,18 @@ impl RowSet {
         self.count == 0
     }
 
+    /// Rising.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        (0_u32..).zip(&self.words).flat_map(|(at, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(at * 64 + bit)
+            })
+        })
+    }
+
     /// Sixty-four rows each, row 0 in the first's lowest bit.
     pub fn words(&self) -> &[u64] {
         &self.words

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernels::distance::dot;
-use tantivy::{DocId, Searcher};
+use tantivy::Searcher;
 
 use super::block::Row;
 use super::dense;
@@ -12,6 +12,7 @@ use super::question::Question;
 use super::rows::Rows;
 use super::schema::Fields;
 use super::scope::SnapshotScopes;
+use super::segment_rows::SegmentRows;
 use super::{IndexError, Scope};
 use crate::access::{Access, Act};
 use crate::domain::{Chunk, DocumentKey, Filters};
@@ -49,20 +50,6 @@ impl Method {
             Self::Graph => "graph",
             Self::ExactAfterGraph => "exact_after_graph",
         }
-    }
-}
-
-/// tantivy's documents of one segment -> our row numbers.
-#[derive(Clone)]
-pub struct SegmentRows(pub(super) Arc<[u32]>);
-
-impl SegmentRows {
-    pub(super) fn row_of(&self, document: DocId) -> Option<u32> {
-        self.0.get(document as usize).copied()
-    }
-
-    pub(super) fn rows(&self) -> impl Iterator<Item = (DocId, u32)> + '_ {
-        (0..).zip(self.0.iter().copied())
     }
 }
 

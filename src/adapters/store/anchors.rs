@@ -20,6 +20,8 @@ const KEEP_EVERY: i64 = 1_000;
 const END: &[u8] = b"end";
 const CUT: &[u8] = b"cut";
 const SHORTEST_KEY: usize = 32;
+/// More than a line ever has: two hashes in hexadecimal, a number and the names of the fields.
+const HEAD_BYTES: usize = 256;
 
 /// A row of the trail and its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,10 +70,9 @@ impl Anchors {
     /// Notes the new end of the trail.
     pub fn set(&mut self, end: &Anchor) -> io::Result<()> {
         let line = self.line(END, end);
-        // Renamed into place, so that a crash leaves the one before.
-        let fresh = self.folder.join("head.new");
-        fs::write(&fresh, &line)?;
-        fs::rename(&fresh, self.folder.join("head"))?;
+        // Always as long and within one block: one write puts all of it in the place of the one before, or nothing.
+        let mut head = OpenOptions::new().create(true).write(true).truncate(false).open(self.folder.join("head"))?;
+        head.write_all(format!("{:<HEAD_BYTES$}", line.trim_end()).as_bytes())?;
         if end.sequence - self.last_kept >= KEEP_EVERY || self.last_kept == 0 {
             let mut kept = OpenOptions::new().create(true).append(true).open(self.folder.join("anchors"))?;
             kept.write_all(line.as_bytes())?;

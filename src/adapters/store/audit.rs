@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::anchors::{Anchor, Anchors};
 use super::bulk::BulkInsert;
 use super::sqlite::{self, Connection, Pool};
-use super::{Store, StoreError, take_numbers};
+use super::{Store, StoreError};
 use crate::access::{Access, Permit, Upkeep};
 use crate::domain::{AuditFault, AuditRecord, AuditVerdict, DocumentKey, PatientId, Timestamp};
 
@@ -138,8 +138,7 @@ async fn write_all(writer: Pool, mut anchors: Anchors, mut waiting: mpsc::Receiv
 /// Writes them in one transaction, chained to what is there; gives the new end of the chain.
 async fn write(writer: &Pool, mut records: Vec<AuditRecord>) -> Result<Anchor, StoreError> {
     let mut transaction = sqlite::begin_write(writer).await?;
-    let mut hash = last_hash(&mut transaction).await?;
-    let first = take_numbers(&mut transaction, "audit", records.len() as i64).await?;
+    let (first, mut hash) = take_places(&mut transaction, records.len() as i64).await?;
     let mut rows = Vec::with_capacity(records.len());
     for (sequence, mut record) in (first..).zip(records.drain(..)) {
         record.sequence = sequence;
@@ -151,15 +150,15 @@ async fn write(writer: &Pool, mut records: Vec<AuditRecord>) -> Result<Anchor, S
     Ok(Anchor { sequence: first + rows.len() as i64 - 1, hash })
 }
 
-async fn last_hash(connection: &mut Connection) -> Result<String, StoreError> {
-    const LAST: &str = "SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1";
-    const CUT: &str = "SELECT hash FROM audit_cut ORDER BY sequence DESC LIMIT 1";
-    let last: Option<Option<String>> = sqlx::query_scalar(LAST).fetch_optional(&mut *connection).await?;
-    if let Some(hash) = last.flatten() {
-        return Ok(hash);
-    }
-    let cut: Option<String> = sqlx::query_scalar(CUT).fetch_optional(connection).await?;
-    Ok(cut.unwrap_or_else(AuditRecord::genesis))
+/// The first of so many new numbers, and the hash that the chain ends with. One statement, as every answer waits for it.
+async fn take_places(connection: &mut Connection, count: i64) -> Result<(i64, String), StoreError> {
+    const TAKE: &str = "INSERT INTO counter (name, value) VALUES ('audit', $1) \
+        ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value \
+        RETURNING value, (SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1), \
+        (SELECT hash FROM audit_cut ORDER BY sequence DESC LIMIT 1)";
+    let (last, end, cut): (i64, Option<String>, Option<String>) =
+        sqlx::query_as(TAKE).bind(count).fetch_one(connection).await?;
+    Ok((last - count + 1, end.or(cut).unwrap_or_else(AuditRecord::genesis)))
 }
 
 async fn insert(connection: &mut Connection, rows: &[(AuditRecord, String)]) -> Result<(), StoreError> {

@@ -44,8 +44,10 @@ pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
         .pragma("journal_size_limit", LOG_BYTES);
     // A negative size is in KiB, whatever the size of a page.
     let cached = |kib: u32| options.clone().pragma("cache_size", format!("-{kib}"));
-    let writer = SqlitePoolOptions::new().max_connections(1).connect_with(cached(WRITER_CACHE_KIB)).await?;
-    let reader = SqlitePoolOptions::new().max_connections(READERS).connect_with(cached(READER_CACHE_KIB)).await?;
+    // A connection to a file doesn't go away while it rests: asking it first would only double every read's way.
+    let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+    let writer = pool(1).connect_with(cached(WRITER_CACHE_KIB)).await?;
+    let reader = pool(READERS).connect_with(cached(READER_CACHE_KIB)).await?;
     Ok((reader, writer))
 }
 

@@ -7,14 +7,17 @@
 
 mod postings;
 mod proximity;
+mod tally;
 
 use tantivy::Searcher;
 use tantivy::schema::Field;
 
-use super::question::{Concept, Question};
-use super::snapshot::{RowId, SegmentRows};
+use super::question::Question;
+use super::segment_rows::SegmentRows;
+use super::snapshot::RowId;
 use super::{IndexError, Scope};
-use postings::{Posting, Scoped};
+use postings::Scoped;
+use tally::Tally;
 
 /// Term frequency saturation and length normalisation.
 #[derive(Clone, Copy, Debug)]
@@ -41,57 +44,26 @@ fn rarity(rows: f32, holders: f32) -> f32 {
     (1.0 + (rows - holders + 0.5) / (holders + 0.5)).ln()
 }
 
-/// A row that holds something of the query.
-#[derive(Clone, Copy, Debug)]
-struct Scored {
-    row: u32,
-    segment: u32,
-    document: u32,
-    /// In terms, relative to the mean.
-    length: f32,
-    score: f32,
-}
-
 /// Every row of the scope that holds something of the query, with its score.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// By row.
-    scored: Vec<Scored>,
+    scores: Tally,
 }
 
 impl Found {
     /// The best `limit`, best first, ties by row.
     pub fn best(&self, limit: usize) -> Vec<(RowId, f32)> {
-        let mut ranked: Vec<(RowId, f32)> = best(&self.scored, limit)
-            .into_iter()
-            .map(|at| (RowId(self.scored[at].row), self.scored[at].score))
-            .collect();
-        ranked.truncate(limit);
-        ranked
+        self.scores.best(limit).into_iter().map(|(row, score)| (RowId(row), score)).collect()
     }
 
     /// 0 for a row that holds nothing of the query.
     pub fn score_of(&self, row: RowId) -> f32 {
-        let found = self.scored.binary_search_by_key(&row.0, |scored| scored.row).ok();
-        found.and_then(|at| self.scored.get(at)).map_or(0.0, |scored| scored.score)
+        self.scores.of(row.0)
     }
 
     pub fn rows(&self) -> impl Iterator<Item = RowId> + '_ {
-        self.scored.iter().map(|scored| RowId(scored.row))
+        self.scores.rows().map(RowId)
     }
-}
-
-/// Positions in `scored` of the best `limit`, best first, ties by row.
-fn best(scored: &[Scored], limit: usize) -> Vec<usize> {
-    let order =
-        |a: &usize, b: &usize| scored[*b].score.total_cmp(&scored[*a].score).then(scored[*a].row.cmp(&scored[*b].row));
-    let mut places: Vec<usize> = (0..scored.len()).collect();
-    if limit < places.len() && limit > 0 {
-        places.select_nth_unstable_by(limit - 1, order);
-    }
-    places.truncate(limit);
-    places.sort_by(order);
-    places
 }
 
 /// Scores every row of the scope that holds something of the question.
@@ -106,49 +78,17 @@ pub fn search(
     if scope.is_empty() {
         return Ok(Found::default());
     }
-    let scoped = Scoped::open(searcher, segments, body, scope)?;
-    let mut scores = Vec::new();
+    let mut scoped = Scoped::open(searcher, segments, body, scope)?;
+    // Concepts are added in their order, so a row's score is always the same sum.
+    let mut scores = Tally::new(scoped.row_numbers());
     for concept in &question.concepts {
-        let postings = of_concept(&scoped, concept)?;
+        let postings = scoped.of_ways(&concept.ways)?;
         let weight = concept.weight * rarity(scoped.rows, postings.len() as f32);
-        scores.extend(postings.into_iter().map(|posting| {
+        for posting in postings {
             let length = posting.length as f32 / scoped.average_length;
-            let score = weight * parameters.saturated(posting.frequency, length);
-            Scored { row: posting.row, segment: posting.segment, document: posting.document, length, score }
-        }));
-    }
-    let mut scored = summed(scores);
-    proximity::add(&scoped, question, &mut scored, parameters)?;
-    Ok(Found { scored })
-}
-
-/// One entry a row. The sum of a row's scores is taken in the order of the concepts, so it is always the same.
-fn summed(mut scores: Vec<Scored>) -> Vec<Scored> {
-    scores.sort_by_key(|scored| scored.row);
-    scores.dedup_by(|next, kept| {
-        let is_same = next.row == kept.row;
-        if is_same {
-            kept.score += next.score;
+            scores.add(posting.row, weight * parameters.saturated(posting.frequency, length));
         }
-        is_same
-    });
-    scores
-}
-
-/// The rows that hold the concept in any of its ways, by row.
-fn of_concept(scoped: &Scoped<'_>, concept: &Concept) -> Result<Vec<Posting>, IndexError> {
-    let mut found: Vec<Posting> = Vec::new();
-    for (way, weight) in &concept.ways {
-        let held = scoped.phrase(way)?;
-        found.extend(held.into_iter().map(|posting| Posting { frequency: posting.frequency * weight, ..posting }));
     }
-    found.sort_by_key(|posting| posting.row);
-    found.dedup_by(|next, kept| {
-        let is_same = next.row == kept.row;
-        if is_same {
-            kept.frequency += next.frequency;
-        }
-        is_same
-    });
-    Ok(found)
+    proximity::add(&mut scoped, question, &mut scores, parameters)?;
+    Ok(Found { scores })
 }

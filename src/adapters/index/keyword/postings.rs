@@ -1,21 +1,26 @@
 //! Where terms and phrases stand within a scope.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::{Postings, SegmentPostings};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, Term};
+use tantivy::{DocId, DocSet, InvertedIndexReader, Searcher, TERMINATED, Term};
 
-use super::super::rows::RowSet;
+use super::super::row_set::RowSet;
 use super::super::scope::Lengths;
-use super::super::snapshot::SegmentRows;
+use super::super::segment_rows::SegmentRows;
 use super::super::vocabulary::Phrase;
 use super::super::{IndexError, Scope};
+
+/// Up to so many rows of a scope are sought in a term's list; of a larger scope, the list is walked.
+const SOUGHT: usize = 1_000;
 
 /// One row that holds a term or a phrase.
 #[derive(Clone, Copy, Debug)]
 pub struct Posting {
     pub row: u32,
-    pub segment: u32,
-    pub document: u32,
     pub frequency: f32,
     /// Of the row, in terms.
     pub length: u32,
@@ -23,94 +28,198 @@ pub struct Posting {
 
 /// The postings of one field, seen through a scope.
 pub struct Scoped<'a> {
-    searcher: &'a Searcher,
-    segments: &'a [SegmentRows],
+    parts: Vec<Part<'a>>,
     field: Field,
     within: &'a RowSet,
     /// Rows of the scope that have words at all.
     pub rows: f32,
     /// Their mean length in terms, at least 1.
     pub average_length: f32,
+    /// Terms whose rows were counted.
+    holders: HashMap<String, usize>,
+    merging: Merging,
+}
+
+/// One segment.
+struct Part<'a> {
+    rows: &'a SegmentRows,
+    terms: Arc<InvertedIndexReader>,
+    lengths: FieldNormReader,
+    /// The scope's own documents, rising, where they are few.
+    sought: Option<Vec<DocId>>,
 }
 
 impl<'a> Scoped<'a> {
     pub fn open(
-        searcher: &'a Searcher,
+        searcher: &Searcher,
         segments: &'a [SegmentRows],
         field: Field,
         scope: &'a Scope,
     ) -> Result<Self, IndexError> {
         let within = scope.rows();
-        let Lengths { rows, mean } = scope.lengths(field, || lengths(searcher, segments, field, within))?;
-        Ok(Self { searcher, segments, field, within, rows, average_length: mean })
+        let few: Option<Vec<u32>> = (within.len() <= SOUGHT).then(|| within.iter().collect());
+        let mut parts = Vec::with_capacity(segments.len());
+        for (reader, rows) in searcher.segment_readers().iter().zip(segments) {
+            let sought = few.as_ref().map(|few| documents(rows, few));
+            if sought.as_ref().is_none_or(|documents| !documents.is_empty()) {
+                let (terms, lengths) = (reader.inverted_index(field)?, reader.get_fieldnorms_reader(field)?);
+                parts.push(Part { rows, terms, lengths, sought });
+            }
+        }
+        let Lengths { rows, mean } = scope.lengths(field, || Ok(lengths(&parts, within)))?;
+        let (holders, merging) = (HashMap::new(), Merging::default());
+        Ok(Self { parts, field, within, rows, average_length: mean, holders, merging })
     }
 
-    fn segments(&self) -> impl Iterator<Item = (u32, &'a SegmentReader, &'a SegmentRows)> {
-        (0..)
-            .zip(self.searcher.segment_readers().iter().zip(self.segments))
-            .map(|(at, (reader, rows))| (at, reader, rows))
+    /// Every row number of the scope is below.
+    pub fn row_numbers(&self) -> usize {
+        self.within.words().len() * 64
     }
 
-    fn postings(
-        &self,
-        reader: &SegmentReader,
-        term: &str,
-        option: IndexRecordOption,
-    ) -> Result<Option<SegmentPostings>, IndexError> {
-        let term = Term::from_field_text(self.field, term);
-        Ok(reader.inverted_index(self.field)?.read_postings(&term, option)?)
+    /// The rows that hold any of the ways, each once.
+    pub fn of_ways(&mut self, ways: &[(Phrase, f32)]) -> Result<Vec<Posting>, IndexError> {
+        let mut found: Vec<Posting> = Vec::new();
+        let mut merging = std::mem::take(&mut self.merging);
+        for (number, (way, weight)) in ways.iter().enumerate() {
+            let mut met = 0;
+            self.each(way, |row, frequency, length| {
+                met += 1;
+                let posting = Posting { row, frequency: frequency as f32 * weight, length };
+                match ways.len() {
+                    1 => found.push(posting),
+                    _ => merging.add(&mut found, posting),
+                }
+            })?;
+            if let (0, Some(term)) = (number, way.alone()) {
+                self.holders.insert(term.to_owned(), met);
+            }
+        }
+        merging.forget(&found);
+        self.merging = merging;
+        Ok(found)
     }
 
-    /// The rows that hold the phrase, in no order.
-    pub fn phrase(&self, phrase: &Phrase) -> Result<Vec<Posting>, IndexError> {
-        let mut found = Vec::new();
-        for (segment, reader, rows) in self.segments() {
-            let lengths = reader.get_fieldnorms_reader(self.field)?;
-            let mut take = |document: u32, frequency: u32| {
-                if let Some(row) = rows.row_of(document).filter(|row| self.within.contains(*row)) {
-                    let length = lengths.fieldnorm(document);
-                    found.push(Posting { row, segment, document, frequency: frequency as f32, length });
+    /// How many rows of the scope hold the term.
+    pub fn holders(&mut self, term: &str) -> Result<f32, IndexError> {
+        if let Some(held) = self.holders.get(term) {
+            return Ok(*held as f32);
+        }
+        let mut met = 0;
+        self.each(&Phrase::of_one(term), |_, _, _| met += 1)?;
+        self.holders.insert(term.to_owned(), met);
+        Ok(met as f32)
+    }
+
+    /// Visits each row of the scope that holds the phrase: the row, how often, and the row's length.
+    fn each(&self, phrase: &Phrase, mut visit: impl FnMut(u32, u32, u32)) -> Result<(), IndexError> {
+        for part in &self.parts {
+            let mut take = |document: DocId, frequency: u32| {
+                if let Some(row) = part.rows.row_of(document).filter(|row| self.within.contains(*row)) {
+                    visit(row, frequency, part.lengths.fieldnorm(document));
                 }
             };
             match phrase.alone() {
                 Some(term) => {
-                    let Some(mut postings) = self.postings(reader, term, IndexRecordOption::WithFreqs)? else {
-                        continue;
-                    };
-                    while postings.doc() != TERMINATED {
-                        take(postings.doc(), postings.term_freq());
-                        postings.advance();
+                    if let Some(postings) = part.postings(self.field, term, IndexRecordOption::WithFreqs)? {
+                        part.each_term(postings, &mut take);
                     }
                 }
-                None => self.each_phrase(reader, phrase, &mut take)?,
+                None => part.each_phrase(self.field, phrase, &mut take)?,
             }
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// Where `terms` stand in some rows of the scope: `visit(row's place in the list, term's place in the list,
+    /// positions)`.
+    pub fn positions(
+        &self,
+        rows: &[u32],
+        terms: &[&str],
+        mut visit: impl FnMut(usize, usize, &[u32]),
+    ) -> Result<(), IndexError> {
+        let mut positions = Vec::new();
+        for part in &self.parts {
+            let mut documents: Vec<(DocId, usize)> =
+                rows.iter().zip(0..).filter_map(|(row, place)| Some((part.rows.document_of(*row)?, place))).collect();
+            documents.sort_unstable();
+            if documents.is_empty() {
+                continue;
+            }
+            for (number, term) in terms.iter().enumerate() {
+                let option = IndexRecordOption::WithFreqsAndPositions;
+                let Some(mut postings) = part.postings(self.field, term, option)? else { continue };
+                for (document, place) in &documents {
+                    if postings.doc() < *document {
+                        postings.seek(*document);
+                    }
+                    if postings.doc() == *document {
+                        postings.positions(&mut positions);
+                        visit(*place, number, &positions);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The length of a row of the scope, in terms.
+    pub fn length_of(&self, row: u32) -> u32 {
+        let of_part = |part: &Part<'_>| Some(part.lengths.fieldnorm(part.rows.document_of(row)?));
+        self.parts.iter().find_map(of_part).unwrap_or_default()
+    }
+}
+
+impl Part<'_> {
+    fn postings(
+        &self,
+        field: Field,
+        term: &str,
+        option: IndexRecordOption,
+    ) -> Result<Option<SegmentPostings>, IndexError> {
+        Ok(self.terms.read_postings(&Term::from_field_text(field, term), option)?)
+    }
+
+    fn each_term(&self, mut postings: SegmentPostings, take: &mut impl FnMut(DocId, u32)) {
+        let Some(sought) = &self.sought else {
+            while postings.doc() != TERMINATED {
+                take(postings.doc(), postings.term_freq());
+                postings.advance();
+            }
+            return;
+        };
+        for document in sought {
+            if postings.doc() < *document {
+                postings.seek(*document);
+            }
+            if postings.doc() == *document {
+                take(*document, postings.term_freq());
+            }
+        }
+    }
+
+    /// The first document from `target` on that could be of the scope.
+    fn next(&self, target: DocId) -> DocId {
+        let Some(sought) = &self.sought else { return target };
+        let at = sought.partition_point(|document| *document < target);
+        sought.get(at).copied().unwrap_or(TERMINATED)
     }
 
     /// Walks the documents that hold every term, and counts where they stand as the phrase has them.
-    fn each_phrase(
-        &self,
-        reader: &SegmentReader,
-        phrase: &Phrase,
-        take: &mut impl FnMut(u32, u32),
-    ) -> Result<(), IndexError> {
+    fn each_phrase(&self, field: Field, phrase: &Phrase, take: &mut impl FnMut(DocId, u32)) -> Result<(), IndexError> {
         let mut terms = Vec::with_capacity(phrase.terms.len());
         for (term, offset) in &phrase.terms {
             let option = IndexRecordOption::WithFreqsAndPositions;
-            let Some(postings) = self.postings(reader, term, option)? else { return Ok(()) };
+            let Some(postings) = self.postings(field, term, option)? else { return Ok(()) };
             terms.push((postings, *offset));
         }
         let (mut starts, mut places) = (Vec::new(), Vec::new());
-        let mut target = 0;
-        'documents: loop {
+        let mut target = self.next(0);
+        'documents: while target != TERMINATED {
             for (postings, _) in &mut terms {
                 let at = if postings.doc() < target { postings.seek(target) } else { postings.doc() };
-                if at == TERMINATED {
-                    return Ok(());
-                }
                 if at > target {
-                    target = at;
+                    target = self.next(at);
                     continue 'documents;
                 }
             }
@@ -126,60 +235,65 @@ impl<'a> Scoped<'a> {
             if !starts.is_empty() {
                 take(target, u32::try_from(starts.len()).unwrap_or(u32::MAX));
             }
-            target += 1;
-        }
-    }
-
-    /// Where `terms` stand in some documents of one segment: `visit(document's place in the list, term's place in
-    /// the list, positions)`. `documents` rise.
-    pub fn positions(
-        &self,
-        segment: u32,
-        documents: &[u32],
-        terms: &[&str],
-        visit: &mut impl FnMut(usize, usize, &[u32]),
-    ) -> Result<(), IndexError> {
-        let Some(reader) = self.searcher.segment_readers().get(segment as usize) else { return Ok(()) };
-        let mut places = Vec::new();
-        for (number, term) in terms.iter().enumerate() {
-            let option = IndexRecordOption::WithFreqsAndPositions;
-            let Some(mut postings) = self.postings(reader, term, option)? else { continue };
-            for (place, document) in documents.iter().enumerate() {
-                if postings.doc() < *document {
-                    postings.seek(*document);
-                }
-                if postings.doc() == *document {
-                    postings.positions(&mut places);
-                    visit(place, number, &places);
-                }
-            }
+            target = self.next(target + 1);
         }
         Ok(())
     }
-
-    /// How many rows of the scope hold the term.
-    pub fn holders(&self, term: &str) -> Result<f32, IndexError> {
-        Ok(self.phrase(&Phrase::of_one(term))?.len() as f32)
-    }
 }
 
-/// Counts them over the rows in scope alone.
-fn lengths(
-    searcher: &Searcher,
-    segments: &[SegmentRows],
-    field: Field,
-    within: &RowSet,
-) -> Result<Lengths, IndexError> {
-    let (mut rows, mut total) = (0_u64, 0_u64);
-    for (reader, segment) in searcher.segment_readers().iter().zip(segments) {
-        let lengths = reader.get_fieldnorms_reader(field)?;
-        for (document, row) in segment.rows() {
-            if within.contains(row) {
-                let length = u64::from(lengths.fieldnorm(document));
-                total += length;
-                rows += u64::from(length > 0);
+/// Joins what several ways found, by row.
+#[derive(Default)]
+struct Merging {
+    /// One more than the place of each row's entry; 0 without one.
+    places: Vec<u32>,
+}
+
+impl Merging {
+    fn add(&mut self, found: &mut Vec<Posting>, posting: Posting) {
+        let row = posting.row as usize;
+        if row >= self.places.len() {
+            self.places.resize(row + 1, 0);
+        }
+        match self.places[row] {
+            0 => {
+                found.push(posting);
+                self.places[row] = found.len() as u32;
+            }
+            place => found[place as usize - 1].frequency += posting.frequency,
+        }
+    }
+
+    fn forget(&mut self, found: &[Posting]) {
+        for posting in found {
+            if let Some(place) = self.places.get_mut(posting.row as usize) {
+                *place = 0;
             }
         }
     }
-    Ok(Lengths { rows: rows as f32, mean: (total as f32 / rows.max(1) as f32).max(1.0) })
+}
+
+/// The documents of these rows, rising.
+fn documents(rows: &SegmentRows, of: &[u32]) -> Vec<DocId> {
+    let mut documents: Vec<DocId> = of.iter().filter_map(|row| rows.document_of(*row)).collect();
+    documents.sort_unstable();
+    documents
+}
+
+/// Counts them over the rows in scope alone.
+fn lengths(parts: &[Part<'_>], within: &RowSet) -> Lengths {
+    let (mut rows, mut total) = (0_u64, 0_u64);
+    let mut add = |length: u32| {
+        total += u64::from(length);
+        rows += u64::from(length > 0);
+    };
+    for part in parts {
+        match &part.sought {
+            Some(documents) => documents.iter().for_each(|document| add(part.lengths.fieldnorm(*document))),
+            None => {
+                let of_scope = part.rows.rows().filter(|(_, row)| within.contains(*row));
+                of_scope.for_each(|(document, _)| add(part.lengths.fieldnorm(document)));
+            }
+        }
+    }
+    Lengths { rows: rows as f32, mean: (total as f32 / rows.max(1) as f32).max(1.0) }
 }

@@ -4,12 +4,13 @@
 //! SIGIR 2006: each pair gathers the inverse square of its distances, and that is saturated as a frequency is. Only
 //! the best rows are looked at; a row that isn't among them doesn't get there by this alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::super::IndexError;
 use super::super::question::Question;
 use super::postings::Scoped;
-use super::{Bm25, Scored, best, rarity};
+use super::tally::Tally;
+use super::{Bm25, rarity};
 
 /// Rows that are looked at.
 const DEPTH: usize = 150;
@@ -19,12 +20,12 @@ const REACH: u32 = 6;
 const WEIGHT: f32 = 0.2;
 
 pub fn add(
-    scoped: &Scoped<'_>,
+    scoped: &mut Scoped<'_>,
     question: &Question,
-    scored: &mut [Scored],
+    scores: &mut Tally,
     parameters: Bm25,
 ) -> Result<(), IndexError> {
-    if question.pairs.is_empty() || scored.is_empty() {
+    if question.pairs.is_empty() {
         return Ok(());
     }
     let mut terms: Vec<&str> = question.pairs.iter().flat_map(|(one, two)| [one.as_str(), two.as_str()]).collect();
@@ -40,31 +41,18 @@ pub fn add(
         .iter()
         .filter_map(|(one, two)| Some((*number.get(one.as_str())?, *number.get(two.as_str())?)))
         .collect();
-    for (segment, mut places) in by_segment(scored, best(scored, DEPTH)) {
-        places.sort_by_key(|at| scored[*at].document);
-        let documents: Vec<u32> = places.iter().map(|at| scored[*at].document).collect();
-        let mut positions: Vec<Vec<Vec<u32>>> = vec![vec![Vec::new(); terms.len()]; documents.len()];
-        scoped.positions(segment, &documents, &terms, &mut |document, term, found| {
-            positions[document][term] = found.to_vec();
-        })?;
-        for (at, of_terms) in places.iter().zip(&positions) {
-            let length = scored[*at].length;
-            let gain = |(one, two): &(usize, usize)| {
-                let closeness = closeness(&of_terms[*one], &of_terms[*two]);
-                rarities[*one].min(rarities[*two]) * parameters.saturated(closeness, length)
-            };
-            scored[*at].score += WEIGHT * pairs.iter().map(gain).sum::<f32>();
-        }
+    let rows: Vec<u32> = scores.best(DEPTH).into_iter().map(|(row, _)| row).collect();
+    let mut positions: Vec<Vec<Vec<u32>>> = vec![vec![Vec::new(); terms.len()]; rows.len()];
+    scoped.positions(&rows, &terms, |row, term, found| positions[row][term] = found.to_vec())?;
+    for (row, of_terms) in rows.iter().zip(&positions) {
+        let length = scoped.length_of(*row) as f32 / scoped.average_length;
+        let gain = |(one, two): &(usize, usize)| {
+            let closeness = closeness(&of_terms[*one], &of_terms[*two]);
+            rarities[*one].min(rarities[*two]) * parameters.saturated(closeness, length)
+        };
+        scores.add(*row, WEIGHT * pairs.iter().map(gain).sum::<f32>());
     }
     Ok(())
-}
-
-fn by_segment(scored: &[Scored], places: Vec<usize>) -> BTreeMap<u32, Vec<usize>> {
-    let mut segments = BTreeMap::<u32, Vec<usize>>::new();
-    for at in places {
-        segments.entry(scored[at].segment).or_default().push(at);
-    }
-    segments
 }
 
 /// Sum of inverse squares of the distances within reach; both lists rise.
