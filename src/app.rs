@@ -24,10 +24,11 @@ use crate::adapters::tls::{self, TlsError};
 use crate::config::{ClientConfig, Config, HttpConfig, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId, TenantId, Timestamp, mapping};
 use crate::flows::{
-    AnswerFlow, AuditTrailFlow, ContextFlow, CountFlow, EmbeddingPool, EraseFlow, FreshnessFlow, IndexChangesFlow,
-    IngestFlow, IngestLimits, NotificationFlow, OriginalFlow, PolicyFlow, ReceiveMessageFlow, ReindexFlow, ReplayFlow,
-    RetrieveFlow, SimilarFlow, TakeFileFlow,
+    AnswerFlow, AuditTrailFlow, ContextFlow, CountFlow, DiscloseFlow, EmbeddingPool, EraseFlow, FreshnessFlow,
+    IndexChangesFlow, IngestFlow, IngestLimits, NotificationFlow, OriginalFlow, PolicyFlow, ReceiveMessageFlow,
+    ReindexFlow, ReplayFlow, RetrieveFlow, SimilarFlow, TakeFileFlow,
 };
+use crate::stages::deidentify::Secret;
 use crate::stages::{chunk, ground};
 use crate::telemetry::Metrics;
 
@@ -73,6 +74,7 @@ pub struct App {
     pub replay: ReplayFlow,
     pub erase: EraseFlow,
     pub retrieve: RetrieveFlow,
+    pub disclose: DiscloseFlow,
     pub answer: AnswerFlow,
     pub context: ContextFlow,
     pub count: CountFlow,
@@ -111,7 +113,8 @@ impl App {
         let Models { embedder, reranker } = models.into();
         let tls = tls(&config.http)?;
         origins::check(&config.http.allowed_origins)?;
-        let writer = writer::writer(&config, local)?;
+        let secret = deidentify_secret(&config)?;
+        let writer = writer::writer(&config, local, secret.clone())?;
         let store = Store::open_with(&config.store_path(), config.access.audit_key_file.as_deref()).await?;
         declare_sources(&store, &config).await?;
         let newest_change = store.newest_change().await?;
@@ -131,6 +134,7 @@ impl App {
         let answer =
             AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config)).with_writer(writer);
         let ingest = IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config));
+        let disclose = DiscloseFlow::new(store.clone(), retrieve.clone(), secret);
         let policy = PolicyFlow::new(store.clone(), config.access.needs_roster, profiles(&config)?);
         Ok(Self {
             verifier,
@@ -144,6 +148,7 @@ impl App {
             indexing,
             replay: ReplayFlow::new(store.clone()),
             retrieve,
+            disclose,
             answer,
             context: ContextFlow::new(store.clone()),
             count: CountFlow::new(store.clone(), index.clone()),
@@ -181,10 +186,6 @@ fn profile(client: &ClientConfig) -> Result<Profile, StartError> {
         let unknown = || StartError::Configuration(format!("client {}: no kind is called {name}", client.id));
         Kind::parse(name).ok_or_else(unknown)
     };
-    if client.deidentify {
-        // What it promises can't be kept yet, and the plain text must not go out in its place.
-        return Err(StartError::Configuration(format!("client {}: deidentify is not to be had", client.id)));
-    }
     let days_ago = |days: u32| Timestamp::now().plus(SignedDuration::from_hours(-24 * i64::from(days)));
     Ok(Profile {
         kinds: client.kinds.as_ref().map(|kinds| kinds.iter().map(kind).collect()).transpose()?,
@@ -193,6 +194,20 @@ fn profile(client: &ClientConfig) -> Result<Profile, StartError> {
         purposes: client.purposes.as_ref().map(|purposes| purposes.iter().cloned().collect()),
         deidentify: client.deidentify,
     })
+}
+
+/// The secret that is named; without one, no client may be set to `deidentify`.
+fn deidentify_secret(config: &Config) -> Result<Option<Secret>, StartError> {
+    let unusable = |why: String| StartError::Configuration(format!("access.deidentify_key: {why}"));
+    let Some(name) = &config.access.deidentify_key else {
+        return match config.clients.iter().find(|client| client.deidentify) {
+            Some(client) => Err(unusable(format!("client {} needs it to be de-identified", client.id))),
+            None => Ok(None),
+        };
+    };
+    let bytes = config.secret(name).ok_or_else(|| unusable(format!("the secret {name} is nowhere")))?;
+    let short = || unusable(format!("the secret {name} has fewer than {} bytes", Secret::MIN_BYTES));
+    Secret::new(&bytes).map(Some).ok_or_else(short)
 }
 
 fn ingest_limits(config: &Config) -> IngestLimits {

@@ -110,6 +110,9 @@ pub struct AccessConfig {
     /// A file with at least 32 bytes of secret that signs the anchors of the audit trail; default: one that is made in
     /// the data folder.
     pub audit_key_file: Option<PathBuf>,
+    /// The name of the secret, of at least 32 bytes, that surrogates, pseudonyms and shifts of dates are made with; needed
+    /// by clients that are set to `deidentify`. Another secret makes others of them.
+    pub deidentify_key: Option<String>,
     /// Requests a minute of one caller by one client, answered with 429 beyond; default 0: no limit.
     pub requests_per_minute: u32,
 }
@@ -128,7 +131,7 @@ pub struct ClientConfig {
     pub days: Option<u32>,
     /// Purposes of use that its tokens may state, and must.
     pub purposes: Option<Vec<String>>,
-    /// Everything it gets is de-identified.
+    /// Everything it gets is de-identified; needs `access.deidentify_key`.
     #[serde(default)]
     pub deidentify: bool,
 }

@@ -9,9 +9,14 @@ use crate::adapters::inference::{Generator, RemoteGenerator, RemoteSettings};
 use crate::config::Config;
 use crate::domain::{Leaving, SourceId};
 use crate::flows::Writer;
+use crate::stages::deidentify::Secret;
 
 /// The writer, or none when none is configured. `local` is the model that was loaded for it, if any was.
-pub(super) fn writer(config: &Config, local: Option<Arc<dyn Generator>>) -> Result<Option<Writer>, StartError> {
+pub(super) fn writer(
+    config: &Config,
+    local: Option<Arc<dyn Generator>>,
+    secret: Option<Secret>,
+) -> Result<Option<Writer>, StartError> {
     let settings = &config.generator;
     let generator: Arc<dyn Generator> = match settings.kind.as_str() {
         "none" => return Ok(None),
@@ -26,7 +31,9 @@ pub(super) fn writer(config: &Config, local: Option<Arc<dyn Generator>>) -> Resu
             Ok((source, leaving(word)?))
         })
         .collect::<Result<BTreeMap<_, _>, StartError>>()?;
-    Ok(Some(Writer { generator, leaving: leaving(&settings.leaving)?, leaving_by_source }))
+    // What no client has to recognize later may be named by a secret of this process alone.
+    let secret = secret.unwrap_or_else(Secret::random);
+    Ok(Some(Writer { generator, leaving: leaving(&settings.leaving)?, leaving_by_source, secret }))
 }
 
 fn remote(config: &Config) -> Result<RemoteGenerator, StartError> {

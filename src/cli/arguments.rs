@@ -32,6 +32,8 @@ pub enum Command {
     Eval(EvalOptions),
     /// Measure answers on questions with known answers
     EvalAnswers(EvalAnswersOptions),
+    /// Measure what is taken out of texts to hide who they are about
+    EvalDeidentify(EvalDeidentifyOptions),
     /// Model weights
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -167,6 +169,15 @@ pub struct EvalAnswersOptions {
     /// Keep store and index here, so that a second run needs no embedding; default: a temporary folder
     #[arg(long)]
     pub work: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct EvalDeidentifyOptions {
+    /// Sentences with marked spans, as presidio-research publishes them (synth_dataset_v2.json)
+    pub sentences: PathBuf,
+    /// Besides: FHIR resources before and after a scrubber, in folders `phi-in` and `phi-out` (cumulus-etl)
+    #[arg(long, value_name = "DIR")]
+    pub pairs: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

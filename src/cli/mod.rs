@@ -8,6 +8,7 @@ mod demo;
 mod erase;
 mod eval;
 mod eval_answers;
+mod eval_deidentify;
 mod files;
 mod hospital;
 mod ingest;
@@ -85,6 +86,7 @@ async fn dispatch(command: Command, config: Config) -> Done {
         Command::Reindex(options) => reindex::run(config, options).await,
         Command::Eval(options) => eval::run(config, options).await,
         Command::EvalAnswers(options) => eval_answers::run(config, options).await,
+        Command::EvalDeidentify(options) => eval_deidentify::run(options),
         Command::Models(command) => models::run(config, command).await,
         Command::Sources(command) => sources::run(config, command).await,
         Command::Token(options) => token::run(config, options),

@@ -12,6 +12,7 @@ mod fact;
 mod feed;
 mod format;
 mod freshness;
+mod identity;
 mod ids;
 mod job;
 pub mod mapping;
@@ -43,6 +44,7 @@ pub use feed::{
 };
 pub use format::Format;
 pub use freshness::{FeedFreshness, Freshness, FreshnessStatus, IndexFreshness};
+pub use identity::Identity;
 pub use ids::{DocumentId, JobId, PatientId, QuarantineId, ReceiptId, SourceId, TenantId};
 pub use job::{Job, JobState, ReindexTarget};
 pub use mapping::{Mapping, UnusableMapping};

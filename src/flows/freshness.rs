@@ -26,7 +26,15 @@ impl FreshnessFlow {
         if !access.reach().is_tenant_wide() {
             (index.watermark, index.newest_change) = (None, None);
         }
-        Ok(Freshness { index, feeds: self.store.feeds(access, now).await? })
+        let mut feeds = self.store.feeds(access, now).await?;
+        if access.is_deidentified() {
+            // The time of the newest record is the time of somebody's.
+            (index.watermark, index.newest_change) = (None, None);
+            for feed in &mut feeds {
+                (feed.last_received_at, feed.newest_source_time, feed.age_s) = (None, None, None);
+            }
+        }
+        Ok(Freshness { index, feeds })
     }
 
     /// Sets the gauges; called before each scrape.

@@ -14,13 +14,13 @@ use super::answer_shapes::{
 };
 use super::filters::{FilterRequest, mode};
 use super::problem::Problem;
-use super::request::RequestId;
+use super::request::{Reader, RequestId};
 use super::shapes::Freshness;
 use crate::access::Access;
 use crate::adapters::store::AuditRow;
 use crate::app::App;
 use crate::domain::{Answer, DocumentKey, Query};
-use crate::flows::{Begun, PASSAGES, cited};
+use crate::flows::{Begun, Disclosed, PASSAGES, cited};
 use crate::telemetry::{OutcomeLabel, seconds};
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -84,28 +84,33 @@ struct SentenceBody {
         (status = 200, body = AnswerResponse),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
 #[post("/v1/answer")]
 pub async fn answer_question(
     app: Data<App>,
-    access: Access,
+    access: Reader,
     request_id: RequestId,
     request: HttpRequest,
     body: Json<AnswerRequest>,
 ) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
     let asked = body.into_inner();
-    let filters = asked.filters.parse(asked.patient)?;
+    let filters = app.disclose.filters(&access, asked.filters.parse(asked.patient)?).await?;
     let question = Query::new(&asked.question, mode(asked.mode.as_deref())?, filters, PASSAGES)?;
+    let question = app.disclose.question(&access, question).await?;
     let question = match asked.conversation.as_deref() {
         None => question,
         Some(id) if (1..=64).contains(&id.chars().count()) => app.answer.in_conversation(&access, id, &question),
         Some(_) => return Err(Problem::bad_request("conversation_name")),
     };
-    let understood_as = (question.text != asked.question.trim()).then(|| question.text.clone());
-    let may_write = asked.generate != Some(false);
+    // Which words were taken out of a question would tell whose they are; and a model's sentences leave as they come,
+    // before they could be masked.
+    let is_masked = access.is_deidentified();
+    let understood_as = (!is_masked && question.text != asked.question.trim()).then(|| question.text.clone());
+    let may_write = asked.generate != Some(false) && !is_masked;
     let begun = app.answer.begin(&access, &question, may_write).await?;
     let freshness = app.freshness.run(&access).await?;
     let audit = Audit { app: &app, access: &access, request_id: &request_id, question: &question };
@@ -125,6 +130,7 @@ pub async fn answer_question(
     audit.write(cited(&answer)).await?;
     let latency = app.metrics.answer_latency.get_or_create(&outcome(status_word(answer.status)));
     latency.observe(seconds(started.elapsed()));
+    let answer = app.disclose.answer(&access, answer).await?;
     let used: Vec<_> = answer.citations().map(|citation| &citation.source).collect();
     let freshness = Freshness::of_sources(&freshness, &used);
     if wants_events(&request) {
@@ -166,7 +172,7 @@ fn wants_events(request: &HttpRequest) -> bool {
 }
 
 impl AnswerResponse {
-    fn new(answer: &Answer, understood_as: Option<String>, freshness: Freshness) -> Self {
+    fn new(answer: &Disclosed<Answer>, understood_as: Option<String>, freshness: Freshness) -> Self {
         let mut citations = Citations::default();
         let sentences = answer
             .sentences

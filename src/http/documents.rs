@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
-use super::request::{Reply, RequestId};
+use super::request::{Reader, Reply, RequestId};
 use super::shapes::{Aged, Span};
 use crate::access::Access;
 use crate::adapters::store::{AuditRow, StoreError};
 use crate::app::App;
 use crate::domain::{DocumentId, DocumentKey, Format, StoredDocument, Timestamp};
+use crate::flows::Disclosed;
 
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct VersionParameter {
@@ -63,15 +64,16 @@ struct SectionBody {
 #[get("/v1/documents/{id}")]
 pub async fn read_document(
     app: Data<App>,
-    access: Access,
+    access: Reader,
     request_id: RequestId,
     id: Path<String>,
     parameter: Query<VersionParameter>,
 ) -> Reply<DocumentResponse> {
-    let found = find(&app, &access, id.into_inner(), parameter.version).await?;
+    let id = app.disclose.document_named(&access, id.into_inner())?;
+    let found = find(&app, &access, id, parameter.version).await?;
     record(&app, &access, "document", found.as_ref(), &request_id).await?;
     let stored = found.ok_or_else(Problem::not_found)?;
-    Ok(Json(DocumentResponse::new(&stored)))
+    Ok(Json(DocumentResponse::new(&app.disclose.document(&access, stored).await?)))
 }
 
 /// Read a document's original
@@ -95,7 +97,7 @@ pub async fn read_original(
     id: Path<String>,
     parameter: Query<VersionParameter>,
 ) -> Result<HttpResponse, Problem> {
-    let found = find(&app, &access, id.into_inner(), parameter.version).await?;
+    let found = find(&app, &access, DocumentId::new(id.into_inner()), parameter.version).await?;
     record(&app, &access, "original", found.as_ref(), &request_id).await?;
     let stored = found.ok_or_else(Problem::not_found)?;
     let original = app.originals.run(&access, &stored.key).await.map_err(|error| Problem::internal(&error))?;
@@ -109,10 +111,9 @@ pub async fn read_original(
 async fn find(
     app: &App,
     access: &Access,
-    id: String,
+    id: DocumentId,
     version: Option<u32>,
 ) -> Result<Option<StoredDocument>, StoreError> {
-    let id = DocumentId::new(id);
     match version {
         Some(version) => app.store.document_version(access, &DocumentKey { id, version }).await,
         None => app.store.document(access, &id).await,
@@ -149,7 +150,7 @@ fn content_type(format: Format) -> &'static str {
 }
 
 impl DocumentResponse {
-    fn new(stored: &StoredDocument) -> Self {
+    fn new(stored: &Disclosed<StoredDocument>) -> Self {
         let document = &stored.document;
         let section =
             |section: &crate::domain::Section| SectionBody { title: section.title.clone(), span: section.span.into() };

@@ -9,9 +9,8 @@ use utoipa::ToSchema;
 
 use super::filters::FilterRequest;
 use super::problem::Problem;
-use super::request::{Reply, RequestId};
+use super::request::{Reader, Reply, RequestId};
 use super::shapes::Freshness;
-use crate::access::Access;
 use crate::adapters::store::AuditRow;
 use crate::app::App;
 use crate::domain::{CountQuery, Facet, FacetCounts};
@@ -62,19 +61,22 @@ struct ValueBody {
         (status = 200, body = FacetsResponse),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
 #[post("/v1/facets")]
 pub async fn count(
     app: Data<App>,
-    access: Access,
+    access: Reader,
     request_id: RequestId,
     body: Json<FacetsRequest>,
 ) -> Reply<FacetsResponse> {
     let request = body.into_inner();
-    let filters = request.filters.parse(request.patient)?;
-    let query = CountQuery::new(&request.query, filters, facets(request.facets)?)?;
+    let filters = app.disclose.filters(&access, request.filters.parse(request.patient)?).await?;
+    let facets = app.disclose.facets(&access, request.facets.map(facets).transpose()?)?;
+    let query = CountQuery::new(&request.query, filters, facets)?;
+    let query = app.disclose.counted(&access, query).await?;
     let counts = app.count.run(&access, &query).await?;
     let freshness = app.freshness.run(&access).await?;
     let row = AuditRow {
@@ -85,6 +87,7 @@ pub async fn count(
         request_id: request_id.as_str(),
     };
     app.store.audit(&access, &row).await?;
+    let counts = app.disclose.counts(&access, counts).await?.into_inner();
     Ok(Json(FacetsResponse {
         documents: counts.documents,
         chunks: counts.chunks,
@@ -93,8 +96,7 @@ pub async fn count(
     }))
 }
 
-fn facets(names: Option<Vec<String>>) -> Result<Vec<Facet>, Problem> {
-    let Some(names) = names else { return Ok(Facet::ALL.to_vec()) };
+fn facets(names: Vec<String>) -> Result<Vec<Facet>, Problem> {
     let unknown = || Problem::bad_request("unknown_facet").detail("facets are kind, source, section, year, patient");
     let mut facets: Vec<Facet> =
         names.iter().map(|name| Facet::parse(name).ok_or_else(unknown)).collect::<Result<_, _>>()?;

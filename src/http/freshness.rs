@@ -4,9 +4,8 @@ use actix_web::get;
 use actix_web::web::{Data, Json};
 
 use super::problem::Problem;
-use super::request::{Reply, RequestId};
+use super::request::{Reader, Reply, RequestId};
 use super::shapes::Freshness;
-use crate::access::Access;
 use crate::adapters::store::AuditRow;
 use crate::app::App;
 
@@ -22,7 +21,7 @@ use crate::app::App;
     security(("bearer" = [])),
 )]
 #[get("/v1/freshness")]
-pub async fn read_freshness(app: Data<App>, access: Access, request_id: RequestId) -> Reply<Freshness> {
+pub async fn read_freshness(app: Data<App>, access: Reader, request_id: RequestId) -> Reply<Freshness> {
     let row = AuditRow {
         action: "freshness",
         patient: None,

@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
-use super::request::{Reply, RequestId};
+use super::request::{Reader, Reply, RequestId};
 use super::shapes::{Aged, Freshness, Span};
-use crate::access::Access;
 use crate::adapters::store::AuditRow;
 use crate::app::App;
 use crate::domain::{ContextLine, DocumentKey, PatientContext, PatientId, Timestamp};
@@ -65,15 +64,17 @@ struct PatientBody {
 #[get("/v1/patients")]
 pub async fn list_patients(
     app: Data<App>,
-    access: Access,
+    access: Reader,
     request_id: RequestId,
     page: Query<PageParameters>,
 ) -> Reply<PatientsResponse> {
     let limit = page.limit()?;
-    let found = app.store.patients(&access, page.cursor(), limit).await?;
+    let after = page.cursor().map(|name| app.disclose.patient_named(&access, name.to_owned())).transpose()?;
+    let found = app.store.patients(&access, after.as_ref().map(PatientId::as_str), limit).await?;
     let outcome = if found.is_empty() { "empty" } else { "success" };
     let row = AuditRow { action: "patients", patient: None, documents: &[], outcome, request_id: request_id.as_str() };
     app.store.audit(&access, &row).await?;
+    let found = app.disclose.patients(&access, found).await?.into_inner();
     let next = if found.len() == limit { found.last().map(|patient| patient.id.to_string()) } else { None };
     let body = |patient: crate::adapters::store::PatientSummary| PatientBody {
         id: patient.id.to_string(),
@@ -130,11 +131,11 @@ struct LineBody {
 #[get("/v1/patients/{id}/context")]
 pub async fn read_context(
     app: Data<App>,
-    access: Access,
+    access: Reader,
     request_id: RequestId,
     id: Path<String>,
 ) -> Reply<ContextResponse> {
-    let patient = PatientId::new(id.into_inner());
+    let patient = app.disclose.patient_named(&access, id.into_inner())?;
     let found = app.context.run(&access, &patient).await?;
     let documents = found.as_ref().map(|view| keys(&view.context)).unwrap_or_default();
     let row = AuditRow {
@@ -145,7 +146,7 @@ pub async fn read_context(
         request_id: request_id.as_str(),
     };
     app.store.audit(&access, &row).await?;
-    let view = found.ok_or_else(Problem::not_found)?;
+    let view = app.disclose.context(&access, found.ok_or_else(Problem::not_found)?).await?;
     let freshness = app.freshness.run(&access).await?;
     let now = Timestamp::now();
     let used: Vec<_> = lists(&view.context).into_iter().flatten().map(|line| &line.source).collect();
@@ -160,7 +161,7 @@ pub async fn read_context(
         results: body(&context.results),
         contacts: body(&context.contacts),
         appointments: body(&context.appointments),
-        omitted: view.omitted,
+        omitted: view.omitted.clone(),
         freshness: Freshness::of_sources(&freshness, &used),
     }))
 }

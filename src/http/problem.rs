@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::access::{Denied, TokenError};
 use crate::adapters::store::StoreError;
 use crate::domain::QueryError;
-use crate::flows::{AnswerError, Busy, CountError, IngestError, ReplayError, RetrieveError};
+use crate::flows::{AnswerError, Busy, CountError, DiscloseError, IngestError, ReplayError, RetrieveError};
 
 pub const CONTENT: &str = "application/problem+json";
 
@@ -79,6 +79,11 @@ impl Problem {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "token_missing").detail("send a bearer token");
         problem.challenge = Some("Bearer realm=\"anamnesis\"".to_owned());
         problem
+    }
+
+    /// What can't be had without saying who somebody is.
+    pub fn deidentified_only(detail: impl fmt::Display) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "deidentified_only").detail(detail)
     }
 
     /// A secret that opens nothing: an unknown source and a wrong secret look the same.
@@ -226,6 +231,18 @@ impl From<CountError> for Problem {
 impl From<AnswerError> for Problem {
     fn from(error: AnswerError) -> Self {
         Problem::internal(&error)
+    }
+}
+
+impl From<DiscloseError> for Problem {
+    fn from(error: DiscloseError) -> Self {
+        match error {
+            DiscloseError::TimesOfManyPatients | DiscloseError::Uncounted(_) => Problem::deidentified_only(error),
+            DiscloseError::NothingLeft => Problem::bad_request("query_identifies").detail(error),
+            DiscloseError::Store(_) | DiscloseError::Retrieve(_) | DiscloseError::NoSecret | DiscloseError::Stopped => {
+                Problem::internal(&error)
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a handler takes from a request: the caller's access, the request's id, JSON with clear errors.
 
 use std::future::{Ready, ready};
+use std::ops::Deref;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -71,8 +72,35 @@ impl FromRequest for Access {
     type Future = Ready<Result<Self, Problem>>;
 
     /// Only [`authenticate`] puts one there: a route outside it has no access to hand out.
+    ///
+    /// A de-identified caller is refused: a handler that knows what to hide takes a [`Reader`].
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(request.extensions().get::<Access>().cloned().ok_or_else(Problem::no_token))
+        let refused = || Problem::deidentified_only("a de-identified client has no such route");
+        ready(access_of(request).and_then(|access| if access.is_deidentified() { Err(refused()) } else { Ok(access) }))
+    }
+}
+
+fn access_of(request: &HttpRequest) -> Result<Access, Problem> {
+    request.extensions().get::<Access>().cloned().ok_or_else(Problem::no_token)
+}
+
+/// Any caller, de-identified or not: for handlers whose answer is made of what is [`crate::flows::Disclosed`].
+pub struct Reader(Access);
+
+impl Deref for Reader {
+    type Target = Access;
+
+    fn deref(&self) -> &Access {
+        &self.0
+    }
+}
+
+impl FromRequest for Reader {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(access_of(request).map(Self))
     }
 }
 

@@ -9,13 +9,12 @@ use utoipa::ToSchema;
 
 use super::filters::{FilterRequest, fusion, mode};
 use super::problem::Problem;
-use super::request::{Reply, RequestId};
+use super::request::{Reader, Reply, RequestId};
 use super::shapes::{Aged, Freshness, Span};
-use crate::access::Access;
 use crate::adapters::store::AuditRow;
 use crate::app::App;
 use crate::domain::{DocumentKey, Passage, Query, SideRank, Timestamp, Tuning};
-use crate::flows::{PassageDetail, Plan};
+use crate::flows::{Disclosed, PassageDetail, Plan, Retrieved};
 use crate::telemetry::{OutcomeLabel, seconds};
 
 const DEFAULT_LIMIT: usize = 10;
@@ -168,25 +167,27 @@ struct DenseCosts {
         (status = 200, body = SearchResponse),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
 )]
 #[post("/v1/search")]
 pub async fn search(
     app: Data<App>,
-    access: Access,
+    access: Reader,
     request_id: RequestId,
     body: Json<SearchRequest>,
 ) -> Reply<SearchResponse> {
     let started = Instant::now();
     let request = body.into_inner();
     let tuning = request.tuning()?;
-    let filters = request.filters.parse(request.patient)?;
+    let filters = app.disclose.filters(&access, request.filters.parse(request.patient)?).await?;
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
     let query = Query::new(&request.query, mode(request.mode.as_deref())?, filters, limit)?
         .tuned(tuning)?
         .with_neighbours(request.neighbours.unwrap_or_default())?
         .highlighted();
+    let query = app.disclose.question(&access, query).await?;
     let retrieved = app.retrieve.run(&access, &query).await?;
     let freshness = app.freshness.run(&access).await?;
     let documents = keys(&retrieved.passages);
@@ -200,20 +201,21 @@ pub async fn search(
     app.store.audit(&access, &row).await?;
     let outcome = OutcomeLabel { outcome: row.outcome.to_owned() };
     app.metrics.search_latency.get_or_create(&outcome).observe(seconds(started.elapsed()));
+    let retrieved = app.disclose.retrieved(&access, retrieved).await?;
     let now = Timestamp::now();
     let used: Vec<_> = retrieved.passages.iter().map(|passage| &passage.document.source).collect();
     Ok(Json(SearchResponse {
-        hits: retrieved
-            .passages
-            .iter()
-            .zip(&retrieved.details)
-            .map(|(passage, detail)| HitBody::new(passage, detail, now, request.explain))
-            .collect(),
+        hits: hits(&retrieved, now, request.explain),
         plan: request
             .explain
             .then(|| PlanBody::new(&retrieved.plan, freshness.index.watermark.map(|_| retrieved.plan.watermark))),
         freshness: Freshness::of_sources(&freshness, &used),
     }))
+}
+
+fn hits(found: &Disclosed<Retrieved>, now: Timestamp, explain: bool) -> Vec<HitBody> {
+    let shown = found.passages.iter().zip(&found.details);
+    shown.map(|(passage, detail)| HitBody::new(passage, detail, now, explain)).collect()
 }
 
 fn keys(passages: &[Passage]) -> Vec<DocumentKey> {

@@ -7,12 +7,11 @@ use utoipa::ToSchema;
 
 use super::filters::FilterRequest;
 use super::problem::Problem;
-use super::request::{Reply, RequestId};
+use super::request::{Reader, Reply, RequestId};
 use super::shapes::{Aged, Freshness, Span};
-use crate::access::Access;
 use crate::adapters::store::AuditRow;
 use crate::app::App;
-use crate::domain::{DocumentId, DocumentKey, Query, QueryError, Timestamp};
+use crate::domain::{DocumentKey, Query, QueryError, Timestamp};
 use crate::flows::{Similar, SimilarDocument};
 
 const DEFAULT_LIMIT: usize = 10;
@@ -66,6 +65,7 @@ struct SimilarBody {
         (status = 200, body = SimilarResponse),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])),
@@ -73,13 +73,14 @@ struct SimilarBody {
 #[post("/v1/documents/{id}/similar")]
 pub async fn find_similar(
     app: Data<App>,
-    access: Access,
+    access: Reader,
     request_id: RequestId,
     id: Path<String>,
     body: Json<SimilarRequest>,
 ) -> Reply<SimilarResponse> {
     let request = body.into_inner();
-    let filters = request.filters.parse(request.patient)?;
+    let filters = app.disclose.filters(&access, request.filters.parse(request.patient)?).await?;
+    let id = app.disclose.document_named(&access, id.into_inner())?;
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=Query::MAX_LIMIT).contains(&limit) {
         return Err(QueryError::Limit.into());
@@ -87,7 +88,7 @@ pub async fn find_similar(
     if matches!((filters.from, filters.to), (Some(from), Some(to)) if from > to) {
         return Err(QueryError::DateRange.into());
     }
-    let found = app.similar.run(&access, &DocumentId::new(id.into_inner()), &filters, limit).await?;
+    let found = app.similar.run(&access, &id, &filters, limit).await?;
     let freshness = app.freshness.run(&access).await?;
     let documents = found.as_ref().map(keys).unwrap_or_default();
     let row = AuditRow {
@@ -98,7 +99,7 @@ pub async fn find_similar(
         request_id: request_id.as_str(),
     };
     app.store.audit(&access, &row).await?;
-    let found = found.ok_or_else(Problem::not_found)?;
+    let found = app.disclose.similar(&access, found.ok_or_else(Problem::not_found)?).await?;
     let now = Timestamp::now();
     let used: Vec<_> = found.documents.iter().map(|similar| &similar.document.source).collect();
     Ok(Json(SimilarResponse {

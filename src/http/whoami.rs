@@ -1,13 +1,14 @@
 //! `GET /v1/whoami`: what the token in hand opens, for a page that must choose what to show.
 
 use actix_web::get;
-use actix_web::web::Json;
+use actix_web::web::{Data, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use super::request::Reply;
-use crate::access::{Access, Act, Types};
+use super::request::{Reader, Reply};
+use crate::access::{Act, Types};
+use crate::app::App;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WhoamiResponse {
@@ -22,6 +23,8 @@ pub struct WhoamiResponse {
     /// With `ingest`, the FHIR types that records may be of: `*` is every type, and every form.
     ingest_types: Vec<String>,
     can_list_patients: bool,
+    /// Whether all that this client gets is de-identified: ids are pseudonyms, times are moved, names are gone.
+    deidentified: bool,
 }
 
 /// Who am I
@@ -34,13 +37,15 @@ pub struct WhoamiResponse {
     security(("bearer" = [])),
 )]
 #[get("/v1/whoami")]
-pub async fn read_whoami(access: Access) -> Reply<WhoamiResponse> {
+pub async fn read_whoami(app: Data<App>, access: Reader) -> Reply<WhoamiResponse> {
     let can_list_patients = access.reach().windows(Act::Search).any(|window| window.opens(Act::Search, "Patient"));
+    let patient = access.launch_patient().map(|patient| app.disclose.name_of(&access, patient)).transpose()?;
     Ok(Json(WhoamiResponse {
         caller: access.caller().to_owned(),
         tenant: access.tenant().to_string(),
         purpose: access.purpose().map(str::to_owned),
-        patient: access.launch_patient().map(|patient| patient.to_string()),
+        patient,
+        deidentified: access.is_deidentified(),
         operations: access.operations_allowed(),
         ingest_types: match access.types_allowed() {
             Types::Every => vec!["*".to_owned()],

@@ -3,6 +3,7 @@
 pub mod age;
 pub mod audit_event;
 pub mod chunk;
+pub mod deidentify;
 pub mod detect;
 pub mod diversity;
 pub mod fuse;

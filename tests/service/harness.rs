@@ -61,6 +61,12 @@ fn model() -> &'static Model {
     })
 }
 
+/// The tests' model.
+pub fn embedder() -> Embedder {
+    let model = model();
+    Embedder::load(&model.manifest, &model.folder, DeviceChoice::Cpu).unwrap()
+}
+
 /// The model that lies beside its manifest.
 fn reranker(manifest: &std::path::Path) -> CrossEncoder {
     let parsed = Manifest::parse(&std::fs::read_to_string(manifest).unwrap()).unwrap();

@@ -6,6 +6,7 @@ mod bad_input;
 mod browsers;
 mod builders;
 mod concurrency;
+mod deidentified;
 mod drop_folder;
 mod erasure;
 mod fuzz;

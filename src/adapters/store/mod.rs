@@ -17,6 +17,7 @@ mod feed_files;
 mod feeds;
 mod findings;
 mod flush;
+mod identity;
 mod jobs;
 mod judge;
 mod known;

@@ -10,8 +10,10 @@ use crate::domain::{
     Abstention, Answer, AnswerStatus, Check, Citation, Confidentiality, DocumentKey, Leaving, Query, Route, Sentence,
     SourceId, StoredDocument,
 };
+use crate::flows::subjects::{Subjects, today};
+use crate::stages::deidentify::{Secret, mask, without_identifiers};
 use crate::stages::ground::verify;
-use crate::stages::prompt::{Draft, Drafted, deidentified, holds_a_command, prompt, talks_to_a_machine};
+use crate::stages::prompt::{Draft, Drafted, holds_a_command, prompt, talks_to_a_machine};
 
 /// Sentences that a model gets as evidence, at most.
 pub(super) const EVIDENCE: usize = 8;
@@ -23,6 +25,8 @@ pub struct Writer {
     /// For sources that aren't named.
     pub leaving: Leaving,
     pub leaving_by_source: BTreeMap<SourceId, Leaving>,
+    /// Names what is taken out of a text that leaves de-identified.
+    pub secret: Secret,
 }
 
 impl Writer {
@@ -70,11 +74,7 @@ impl AnswerFlow {
             found.sentences.iter().filter_map(|sentence| sentence.citations.first()).cloned().collect();
         let keys: Vec<DocumentKey> = evidence.iter().map(|citation| citation.key.clone()).collect();
         let documents = self.store.documents_of_hits(access, &keys).await?;
-        let names = match patient_of(access, query) {
-            Some(patient) => self.store.patient_name(access, patient).await?.unwrap_or_default(),
-            None => String::new(),
-        };
-        let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
+        let subjects = Subjects::new(self.store.clone(), writer.secret.clone());
         let mut shown = Vec::new();
         let mut kept = Vec::new();
         for citation in evidence {
@@ -83,7 +83,10 @@ impl AnswerFlow {
             };
             match writer.shows(stored) {
                 Leaving::None => continue,
-                Leaving::Deidentified => shown.push(deidentified(&citation.quote, &names)),
+                Leaving::Deidentified => {
+                    let subject = subjects.of(access, stored.document.patient.as_ref()).await?;
+                    shown.push(mask(&citation.quote, &subject, today()).text);
+                }
                 Leaving::Full => shown.push(citation.quote.clone()),
             }
             kept.push(citation);
@@ -91,8 +94,11 @@ impl AnswerFlow {
         if kept.is_empty() {
             return Ok(Err(quoted));
         }
-        let question =
-            if writer.generator.is_elsewhere() { deidentified(&query.text, &names) } else { query.text.clone() };
+        let question = if writer.generator.is_elsewhere() {
+            without_identifiers(&query.text, &subjects.of(access, patient_of(access, query)).await?, today())
+        } else {
+            query.text.clone()
+        };
         let (prompt, held) = prompt(&question, &shown, &uuid::Uuid::new_v4().simple().to_string());
         kept.truncate(held);
         Ok(Ok(Writing {

@@ -6,11 +6,9 @@
 //! 2. the model has no tools, and its answer is text only;
 //! 3. what it writes is said only where [`crate::stages::ground::supported`] finds it in the numbered evidence.
 
-mod deidentify;
 mod draft;
 mod screening;
 
-pub use deidentify::deidentified;
 pub use draft::{Draft, Drafted};
 pub use screening::{harmless, holds_a_command, talks_to_a_machine};
 

@@ -12,7 +12,7 @@ async fn a_token_learns_what_it_opens() {
     let user = ask(tokens::mint(READER)).await;
     let plain = json!({
         "caller": "dr-grey", "tenant": "north", "purpose": null, "patient": null, "operations": [],
-        "ingest_types": [], "can_list_patients": true,
+        "ingest_types": [], "can_list_patients": true, "deidentified": false,
     });
     assert_eq!(user, plain);
     let launch = ask(tokens::for_patient("p1", "patient/*.rs")).await;
