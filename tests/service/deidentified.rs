@@ -133,7 +133,7 @@ fn gather(record: &Value, found: &mut BTreeSet<String>) {
         if kind == "Encounter" {
             for part in resource["participant"].as_array().into_iter().flatten() {
                 let name = part["individual"]["display"].as_str().unwrap_or_default();
-                name.split(' ').last().into_iter().for_each(|family| take(&json!(family)));
+                name.split(' ').next_back().into_iter().for_each(|family| take(&json!(family)));
             }
         }
     }

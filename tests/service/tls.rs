@@ -146,7 +146,8 @@ async fn a_pair_that_cannot_be_used_keeps_the_service_from_starting() {
         config.http.certificate = Some(one.path("absent.pem"));
     });
     assert!(matches!(refusal.await, StartError::Tls(_)), "no file");
-    let halves: [(&str, fn(&mut Config)); 2] = [
+    type Forget = fn(&mut Config);
+    let halves: [(&str, Forget); 2] = [
         ("private_key", |config| config.http.private_key = None),
         ("certificate", |config| config.http.certificate = None),
     ];

@@ -62,7 +62,7 @@ async fn anything_else_is_refused_whole_and_nothing_of_it_lands() {
     let good = observation("o1", "p1", "Glucose", 90.0);
     let other = patient("p1", "Ana", "Ruiz");
     let mixed = bundle(&[good.clone(), other.clone()]);
-    let within = bundle(&[good.clone(), bundle(&[other.clone()])]);
+    let within = bundle(&[good.clone(), bundle(std::slice::from_ref(&other))]);
     let lines = format!("{good}\n{other}\n{good}\n");
     let merged = json!({
         "resourceType": "Patient", "id": "p9", "active": false,
