@@ -45,12 +45,17 @@ def onnx_f32():
 
     model = SentenceTransformer(os.environ["PEER_MODEL"], device="cpu")[0].auto_model.eval()
     names = ["input_ids", "attention_mask", "token_type_ids"]
+
+    class States(torch.nn.Module):
+        def forward(self, ids, mask, types):
+            return model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+
     tokens = torch.ones((2, 8), dtype=torch.int64)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.onnx")
         axes = {name: {0: "texts", 1: "tokens"} for name in [*names, "states"]}
         torch.onnx.export(
-            model, (tokens, tokens, tokens), path, input_names=names, output_names=["states"], dynamic_axes=axes, dynamo=False
+            States(), (tokens, tokens, tokens), path, input_names=names, output_names=["states"], dynamic_axes=axes, dynamo=False
         )
         return onnx(path)
 

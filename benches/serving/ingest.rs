@@ -44,12 +44,14 @@ async fn ours(work: &Path, collection: &Collection) -> Outcome<Value> {
     std::fs::rename(part, work.join("drop/abstracts.ndjson"))?;
     server.until("anamnesis_index_watermark", TEXTS as u64, LOOK_AGAIN, PATIENCE).await?;
     let seconds = started.elapsed().as_secs_f64();
+    // Of all threads together.
     let computing = server.metric("anamnesis_embedding_compute_time_seconds_sum").await?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let embedded = server.metric("anamnesis_passages_embedded_total").await?;
     drop(server);
     let _ = std::fs::remove_dir_all(work);
     Ok(json!({
         "name": "anamnesis", "texts": TEXTS, "per_s": TEXTS as f64 / seconds, "embedded": embedded,
-        "model_share": computing / seconds,
+        "model_share": computing / seconds / threads,
     }))
 }

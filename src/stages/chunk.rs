@@ -341,13 +341,13 @@ mod tests {
         prop_oneof![prop::collection::vec(piece, 0..80).prop_map(|pieces| pieces.concat()), "(?s).{0,120}"]
     }
 
-    /// Sections in order, from arbitrary cuts of the text.
+    /// Sections in order, from arbitrary cuts of the text; none is its title alone, which would go with what follows.
     fn sections_at(text: &str, mut cuts: Vec<usize>) -> Vec<Section> {
         cuts.iter_mut().for_each(|cut| {
             *cut = (0..=*cut % (text.len() + 1)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
         });
         cuts.sort_unstable();
-        cuts.chunks_exact(2).map(|pair| section("S", pair[0], pair[1])).collect()
+        cuts.chunks_exact(2).map(|pair| section("a title beyond the text", pair[0], pair[1])).collect()
     }
 
     proptest! {

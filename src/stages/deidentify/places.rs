@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::dates::is_month;
 use super::numbers::rule;
 use super::tokens::{Case, Token, tokens};
 use super::vocabulary::{STATES, is_acronym, is_city, is_plain, is_region};
@@ -17,25 +18,30 @@ const SMALL_AREAS: [&str; 17] = [
     "893",
 ];
 
-const STREET: &str = r"(?:street|str|st|avenue|ave|av|road|rd|lane|ln|drive|dr|boulevard|blvd|row|court|ct|way|place|pl|terrace|ter|circle|cir|parkway|pkwy|highway|hwy|square|sq|squares|trail|trl|alley|plaza|crescent|close|loop|path|pike|ridge|turnpike|gate|union|burg|grove|hill|heights|manor|mews|point|run|walk|cove|coves)";
+const STREET: &str = r"(?:street|str|st|avenue|ave|av|road|rd|lane|ln|drive|dr|boulevard|blvd|row|court|ct|way|place|pl|terrace|ter|circle|cir|parkway|pkwy|highway|hwy|square|sq|squares|trail|trl|alley|plaza|crescent|close|loop|path|pike|ridge|turnpike|gate|union|burg|grove|hill|heights|manor|mews|point|run|walk|cove|coves|parade|gardens|green|quay|wharf|vista|creek|crossing|crest|glen|hollow|junction|landing|meadows|orchard|passage|ranch|shores|springs|trace|yard|esplanade|bypass|expressway|freeway|motorway|bend|bluff|brook|dale)";
+/// With a number of its own: `4411 Highway 61`.
+const NUMBERED_ROAD: &str =
+    r"(?:(?:county|state|us|old|rural)\s+)?(?:highway|hwy|road|rd|route|rte|interstate|farm road)\s+\d{1,4}[a-z]?";
+/// What the names of streets end with where they are one word with it: `Kirchstraße`, `Vesterbrogade`.
+const ENDINGS: &str = "strasse|straße|str\\.|gasse|platz|allee|damm|ufer|gade|gata|gatan|gate|vej|veg|vegen|väg|vägen|weg|\
+    tie|katu|utca|straat|gracht|kade|singel|laan|plein|stræde|stræti|stigen|straeti|stien|út";
 
 /// What only an address has.
 static ANCHORS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     vec![
         rule(&format!(
-            r"(?i)\b\d{{1,6}}[a-z]?\s+(?:[NSEW]\.?\s+|(?:north|south|east|west)\s+)?(?:[\p{{L}}\d'’.-]+\s+){{1,4}}{STREET}\b\.?"
+            r"(?i)\b\d{{1,6}}(?:/\d{{1,4}})?[a-z]?\s+(?:[NSEW]\.?\s+|(?:north|south|east|west)\s+)?(?:[\p{{L}}\d'’.-]+\s+){{1,4}}{STREET}\b\.?"
         )),
+        rule(&format!(r"(?i)\b\d{{1,6}}[a-z]?\s+{NUMBERED_ROAD}\b")),
         rule(
-            r"(?i)\b(?:apt|apartment|suite|ste|unit|p\.?\s?o\.?\s?box|box|psc|rr|floor|room|bldg|building)\b\.?\s*#?\s*\d+[a-z]?\b",
+            r"(?i)\b(?:apt|apartment|flat|suite|ste|unit|p\.?\s?o\.?\s?box|box|psc|rr|floor|room|bldg|building)\b\.?\s*#?\s*\d+[a-z]?\b",
         ),
         rule(r"(?i)\b(?:apo|fpo|dpo)\s+(?:aa|ae|ap)\s+\d{5}\b"),
         rule(r"(?i)\bcorner of\s+[\p{L}\d][^,.;\n]{2,80}"),
         rule(r"\bUS(?:S|NS|NV|CGC)\s+\p{Lu}\p{L}+\s+(?:APO|FPO|DPO)\s+A[AEP]\s+\d{5}\b"),
+        rule(&format!(r"\b(?:\p{{Lu}}[\p{{L}}'’-]+\s+){{0,2}}(?i:[\p{{L}}-]*(?:{ENDINGS}))\.?\s+\d{{1,5}}[a-z]?\b")),
         rule(
-            r"\b(?:\p{Lu}[\p{L}'’-]+\s+){0,2}(?i:[\p{L}-]*(?:strasse|straße|gasse|gata|gatan|gate|vej|veg|vegen|weg|tie|katu|utca|straat|laan|plein|stræde|stræti|stigen|straeti|stien|út))\b\.?\s+\d{1,5}[a-z]?\b",
-        ),
-        rule(
-            r"(?i)\b\d{1,5}\s+(?:rua|rúa|rue|via|calle|ulica|ul\.)\s+[^\d\n,;.]{2,40}|\b(?:rua|rúa|rue|via|calle|avenida|avenue|ulica|u\.|ul\.)\s+[^\d\n,;]{2,40}?\d{1,5}\b|\b\p{L}+\s+u\.\s+\d{1,4}",
+            r"(?i)\b\d{1,5}\s+(?:rua|rúa|rue|via|calle|ulica|ul\.)\s+[^\d\n,;.]{2,40}|\b(?:rua|rúa|rue|via|calle|avenida|avenue|ulica|bulevar|bulevard|aleja|plaza|piazza|u\.|ul\.)\s+[^\d\n,;]{2,40}?\d{1,5}\b|\b\p{L}+\s+u\.\s+\d{1,4}",
         ),
     ]
 });
@@ -63,13 +69,19 @@ static STATE_ZIP: LazyLock<Regex> =
 static PLUS_FOUR: LazyLock<Regex> = LazyLock::new(|| rule(r"\b\d{5}-\d{4}\b"));
 static FACILITY: LazyLock<Regex> = LazyLock::new(|| {
     rule(
-        r"\b((?:\p{Lu}[\p{L}'’.-]+\s+(?:of\s+|and\s+|&\s+)?){1,4})(?:Hospital|Medical Center|Medical Centre|Health Center|University|College|High School|Elementary|Middle School|Pharmacy|Nursing Home|Church|Parish|Rehabilitation Center|Hospice)\b",
+        r"\b((?:\p{Lu}[\p{L}'’.-]+\s+(?:of\s+|and\s+|&\s+)?){1,4})(?:Hospital|Medical Center|Medical Centre|Health Center|University|College|High School|Elementary|Middle School|Pharmacy|Nursing Home|Church|Parish|Rehabilitation Center|Hospice|Country Club|Golf Club)\b",
     )
 });
 /// Where somebody lives, by its name: `lives at Alder Court`.
 static HOME: LazyLock<Regex> = LazyLock::new(|| {
     rule(
         r"\b(?:at|in|from|to|of|the|The)\s+((?:\p{Lu}[\p{L}'’-]+\s+){1,3}(?:Court|Manor|House|Lodge|Gardens|Village|Heights|Park|Mill|Mills|Estates?|Commons|Terrace|Towers?|Square))\b",
+    )
+});
+/// Where somebody is from: what follows is a place, whatever word it is.
+static ORIGIN: LazyLock<Regex> = LazyLock::new(|| {
+    rule(
+        r"\b(?i:grew up in|raised in|born in|originally from|native of|hails? from|comes? from|home ?town(?: is)?)\s+(\p{Lu}[\p{L}\p{Sm}'’.-]*(?:\s(?:\p{Lu}[\p{L}\p{Sm}'’-]*|de|la|las|los|del|du|an|am|der|of|the|upon)){0,4})",
     )
 });
 static COUNTY: LazyLock<Regex> =
@@ -206,9 +218,9 @@ fn is_everyday(place: &str) -> bool {
 
 /// Whether a piece between blanks may be part of an address.
 fn is_part(piece: &str, words: &[Token<'_>], start: usize) -> bool {
-    const JOINTS: [&str; 22] = [
+    const JOINTS: [&str; 23] = [
         "de", "do", "da", "dos", "du", "la", "le", "del", "van", "von", "der", "den", "of", "and", "nan", "the", "u",
-        "str", "st", "apt", "suite", "box",
+        "str", "st", "apt", "flat", "suite", "box",
     ];
     let bare = piece.trim_matches(|c: char| !c.is_alphanumeric());
     if bare.is_empty() {
@@ -303,6 +315,14 @@ fn find_named(findings: &mut Findings<'_>, subject: &Subject) {
     for home in HOME.captures_iter(text) {
         let name = home.get(1).expect("a group that always matches");
         take(findings, name.start(), name.end(), subject);
+    }
+    for origin in ORIGIN.captures_iter(text) {
+        let name = origin.get(1).expect("a group that always matches");
+        let first = name.as_str().split_whitespace().next().unwrap_or_default().trim_end_matches('.');
+        if !is_region(name.as_str().trim_end_matches('.')) && !is_region(first) && !is_month(first) {
+            let end = name.start() + name.as_str().trim_end_matches(['.', '-']).len();
+            take(findings, name.start(), end, subject);
+        }
     }
     for captures in FACILITY.captures_iter(text).chain(COUNTY.captures_iter(text)) {
         let name = captures.get(1).expect("a group that always matches");

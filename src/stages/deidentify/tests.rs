@@ -34,6 +34,38 @@ fn days_between(marks: &str) -> i64 {
 }
 
 #[test]
+fn addresses_of_many_lands_are_taken_out() {
+    for (address, names) in [
+        ("4411 Highway 61", "4411"),
+        ("902 County Road 12", "902"),
+        ("5/23 Smith Parade", "Smith"),
+        ("Flat 3, 18 Queens Gate", "Queens"),
+        ("12 Kirchstraße", "Kirch"),
+        ("Hauptstr. 4", "Haupt"),
+        ("Rosenweg 17", "Rosen"),
+        ("Nygade 6", "Nygade"),
+        ("Keizersgracht 120", "Keizers"),
+        ("Bulevar oslobođenja 9", "oslobo"),
+        ("Via Roma 25", "Roma"),
+        ("8 rue de la Paix", "Paix"),
+        ("P.O. Box 33", "33"),
+    ] {
+        let masked = masked(&format!("Please send it to {address}, she says."));
+        assert!(!masked.contains(names), "{masked}");
+    }
+}
+
+#[test]
+fn where_somebody_is_from_is_a_place_whatever_word_it_is() {
+    for (text, gone) in [("He grew up in SUND.", "SUND"), ("Originally from Port O' Warren, now here.", "Warren")] {
+        assert!(!masked(text).contains(gone), "{}", masked(text));
+    }
+    for kept in ["He grew up in Texas.", "Originally from Germany."] {
+        assert_eq!(masked(kept), kept);
+    }
+}
+
+#[test]
 fn each_of_the_eighteen_is_taken_out() {
     let texts = [
         (Category::Name, "Seen by Dr. Priya Chen today.", "Chen"),
