@@ -126,8 +126,8 @@ async fn send_notes(work: &Path, url: &str) -> Outcome<usize> {
                     Ok(reply) if reply.status() == 202 => return Ok(refused),
                     // No room, or too many at once for all of them to be heard in time.
                     Ok(reply) if matches!(reply.status().as_u16(), 408 | 429) => refused += 1,
-                    // Not even connected: the system's own queue was full.
-                    Err(error) if error.is_connect() => refused += 1,
+                    // Not even connected, as the system's own queue was full, or let go before an answer.
+                    Err(error) if error.is_connect() || error.is_request() => refused += 1,
                     Ok(reply) => return Err(reply.status().to_string()),
                     Err(error) => return Err(format!("{error:?}")),
                 }

@@ -28,6 +28,9 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::HttpConfig;
 
+/// Bytes that are read late, as by a server that has more to do than it can, still get so long to become a request.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -70,6 +73,8 @@ pub struct Connection {
     pulse: Rc<Pulse>,
     patience: Patience,
     timer: Pin<Box<Sleep>>,
+    /// When bytes came.
+    came: Option<Instant>,
     /// Since when an answer waits to be taken.
     stalled_since: Option<Instant>,
 }
@@ -77,7 +82,7 @@ pub struct Connection {
 impl Connection {
     fn new(stream: Box<dyn Duplex>, patience: Patience) -> Self {
         let timer = Box::pin(sleep_until(Instant::now()));
-        Self { stream, pulse: Pulse::new(), patience, timer, stalled_since: None }
+        Self { stream, pulse: Pulse::new(), patience, timer, came: None, stalled_since: None }
     }
 
     pub fn pulse(&self) -> Rc<Pulse> {
@@ -89,7 +94,10 @@ impl Connection {
         match self.stalled_since {
             Some(since) => Some(since + self.patience.answer),
             None if self.pulse.answering.get() == 0 => {
-                Some(self.pulse.last.get() + self.patience.keep_alive + self.patience.head)
+                let usual = self.pulse.last.get() + self.patience.keep_alive + self.patience.head;
+                // Who sends byte after byte gains no more than the time for a head by it.
+                let late = self.came.map_or(usual, |came| (came + GRACE).min(usual + self.patience.head));
+                Some(usual.max(late))
             }
             None => None,
         }
@@ -119,7 +127,12 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let held = buffer.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if buffer.filled().len() > held {
+            this.came = Some(Instant::now());
+            return result;
+        }
         match this.out_of_patience(context) {
             Poll::Ready(error) => Poll::Ready(Err(error)),
             Poll::Pending => result,
