@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
+use anamnesis::stages::judge::Judgements;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -29,7 +30,7 @@ impl Text {
 pub struct Claim {
     pub text: String,
     /// None of a claim that is only searched for.
-    pub relevant: HashSet<String>,
+    pub judgements: Judgements,
 }
 
 pub struct Collection {
@@ -48,16 +49,16 @@ impl Collection {
             sentences.insert(field("_id"), sentences_of(&document));
             abstracts.push(Text { id: field("_id"), title: field("title"), body: field("text") });
         }
-        let judgements = relevant(&scifact.join("qrels/test.tsv"))?;
-        let asked_for: HashSet<&String> = judgements.values().flatten().collect();
+        let judged_as = judgements(&scifact.join("qrels/test.tsv"))?;
+        let asked_for: HashSet<&String> = judged_as.values().flat_map(Judgements::keys).collect();
         sentences.retain(|id, _| !asked_for.contains(id));
         let (mut judged, mut others) = (Vec::new(), Vec::new());
         for line in std::fs::read_to_string(scifact.join("queries.jsonl"))?.lines() {
             let query: Value = serde_json::from_str(line)?;
             let text = query["text"].as_str().unwrap_or_default().to_owned();
-            match judgements.get(query["_id"].as_str().unwrap_or_default()) {
-                Some(relevant) => judged.push(Claim { text, relevant: relevant.clone() }),
-                None => others.push(Claim { text, relevant: HashSet::new() }),
+            match judged_as.get(query["_id"].as_str().unwrap_or_default()) {
+                Some(judgements) => judged.push(Claim { text, judgements: judgements.clone() }),
+                None => others.push(Claim { text, judgements: Judgements::new() }),
             }
         }
         let notes = chunks.saturating_sub(CHUNKS_OF_AN_ABSTRACT * abstracts.len());
@@ -98,24 +99,12 @@ fn note(number: usize, pool: &[&String], random: &mut fastrand::Rng) -> Text {
     Text { id: format!("note-{number}"), title: "Note".to_owned(), body }
 }
 
-fn relevant(path: &Path) -> Outcome<HashMap<String, HashSet<String>>> {
-    let mut judgements: HashMap<String, HashSet<String>> = HashMap::new();
+fn judgements(path: &Path) -> Outcome<HashMap<String, Judgements>> {
+    let mut judgements: HashMap<String, Judgements> = HashMap::new();
     for line in std::fs::read_to_string(path)?.lines().skip(1) {
-        let mut fields = line.split('\t');
-        if let (Some(query), Some(document), Some(grade)) = (fields.next(), fields.next(), fields.next())
-            && grade.trim() != "0"
-        {
-            judgements.entry(query.to_owned()).or_default().insert(document.to_owned());
+        if let [query, document, grade] = line.split('\t').map(str::trim).collect::<Vec<_>>()[..] {
+            judgements.entry(query.to_owned()).or_default().insert(document.to_owned(), grade.parse()?);
         }
     }
     Ok(judgements)
-}
-
-/// nDCG@10 of a list of ids, each of them once.
-pub fn ndcg_at_10(found: &[String], relevant: &HashSet<String>) -> f64 {
-    let gain = |rank: usize| 1.0 / (rank as f64 + 2.0).log2();
-    let ideal: f64 = (0..relevant.len().min(10)).map(gain).sum();
-    let reached: f64 =
-        (0..).zip(found.iter().take(10)).filter(|(_, id)| relevant.contains(*id)).map(|(rank, _)| gain(rank)).sum();
-    if ideal > 0.0 { reached / ideal } else { 0.0 }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anamnesis::adapters::inference::{DeviceChoice, Embedder, Manifest, Role};
+use anamnesis::stages::judge::ndcg;
 use serde_json::{Value, json};
 
-use crate::collection::{Claim, Collection, Text, ndcg_at_10};
+use crate::collection::{Claim, Collection, Text};
 use crate::searches::CLIENTS;
 use crate::server::Outcome;
 
@@ -38,7 +39,7 @@ pub fn measure(python: Option<&PathBuf>, work: &Path, collection: &Collection, o
         let Some(mut row) = ask(python, peer, &["search".as_ref(), &input, &model, &vectors])? else { continue };
         let found: Vec<Vec<String>> = serde_json::from_value(row["found"].take())?;
         let quality: f64 =
-            found.iter().zip(&collection.judged).map(|(found, claim)| ndcg_at_10(found, &claim.relevant)).sum();
+            found.iter().zip(&collection.judged).map(|(found, claim)| ndcg(found, &claim.judgements, 10)).sum();
         row["ndcg_at_10"] = json!(quality / collection.judged.len() as f64);
         print_row(&row);
         rows.push(row);

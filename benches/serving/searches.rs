@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use anamnesis::stages::judge::ndcg;
 use serde_json::{Value, json};
 
-use crate::collection::{Claim, Collection, ndcg_at_10};
+use crate::collection::{Claim, Collection};
 use crate::server::Outcome;
 
 const WARM_UP: usize = 50;
@@ -51,7 +52,7 @@ pub async fn measure(searcher: &Searcher, collection: &Collection) -> Outcome<Va
     for claim in &collection.judged {
         let (found, ms) = searcher.timed(claim, "hybrid").await?;
         taken.push(ms);
-        quality += ndcg_at_10(&found, &claim.relevant);
+        quality += ndcg(&found, &claim.judgements, 10);
     }
     let mut row = json!({ "name": "anamnesis", "ndcg_at_10": quality / collection.judged.len() as f64 });
     row["per_s_1"] = json!(1e3 * taken.len() as f64 / taken.iter().sum::<f64>());

@@ -55,4 +55,4 @@ pub use record::{
     Removal, Severity, Unreadable,
 };
 pub use source::SourceDescription;
-pub use time::Timestamp;
+pub use time::{Timestamp, today};

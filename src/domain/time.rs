@@ -74,6 +74,11 @@ impl Timestamp {
     }
 }
 
+/// The day that it is, in UTC.
+pub fn today() -> civil::Date {
+    TimeZone::UTC.to_datetime(jiff::Timestamp::now()).date()
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_microsecond(self.0) {

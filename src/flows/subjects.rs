@@ -1,8 +1,5 @@
 //! Patients as a secret sees them: what their own records say that has to be hidden.
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-
 use crate::access::Access;
 use crate::adapters::store::{Store, StoreError};
 use crate::domain::PatientId;
@@ -43,9 +40,4 @@ impl Subjects {
         known.add_id(patient.as_str());
         Ok(known)
     }
-}
-
-/// The day by which ages over 89 are told.
-pub(super) fn today() -> Date {
-    TimeZone::UTC.to_datetime(jiff::Timestamp::now()).date()
 }

@@ -224,3 +224,36 @@ impl MessageBody for Answer {
         Pin::new(&mut self.get_mut().body).poll_next(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience =
+        Patience { head: Duration::from_secs(10), keep_alive: Duration::from_secs(5), answer: Duration::from_secs(30) };
+
+    /// How long after a connection was last of use it ends, where bytes came so many seconds after that.
+    fn deadline(came: Option<u64>) -> Duration {
+        let mut connection = Connection::new(Box::new(tokio::io::duplex(1).0), PATIENCE);
+        let last = connection.pulse.last.get();
+        connection.came = came.map(|seconds| last + Duration::from_secs(seconds));
+        connection.deadline().expect("nothing is being answered") - last
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_read_late_get_a_second_and_a_dribble_no_more_than_a_head() {
+        assert_eq!(deadline(None), Duration::from_secs(15));
+        assert_eq!(deadline(Some(3)), Duration::from_secs(15), "bytes in time change nothing");
+        assert_eq!(deadline(Some(20)), Duration::from_secs(21));
+        assert_eq!(deadline(Some(600)), Duration::from_secs(25));
+    }
+
+    #[tokio::test]
+    async fn while_a_request_is_answered_there_is_no_deadline() {
+        let connection = Connection::new(Box::new(tokio::io::duplex(1).0), PATIENCE);
+        let answering = Answering::begin(connection.pulse());
+        assert_eq!(connection.deadline(), None);
+        drop(answering);
+        assert!(connection.deadline().is_some());
+    }
+}

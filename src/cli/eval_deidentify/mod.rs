@@ -10,14 +10,12 @@ mod pairs;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::arguments::EvalDeidentifyOptions;
 use super::{Done, Failure};
-use crate::domain::Span;
+use crate::domain::{Span, today};
 use crate::stages::deidentify::{Known, Masked, Secret, Subject, is_region, mask};
 
 /// Marked types that are identifiers under Safe Harbor.
@@ -104,10 +102,6 @@ fn half_of(template: &str) -> u8 {
 fn masked(text: &str) -> Masked {
     let subject = Subject::new(&Secret::random(), "main", None, Known::default());
     mask(text, &subject, today())
-}
-
-fn today() -> Date {
-    TimeZone::UTC.to_datetime(jiff::Timestamp::now()).date()
 }
 
 impl Figures {

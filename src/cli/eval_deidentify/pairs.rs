@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Share, today};
+use super::Share;
 use crate::cli::{Done, Failure};
-use crate::domain::{Document, Feed, Format, Outcome, RawRecord, SourceDescription, SourceId, Timestamp};
+use crate::domain::{Document, Feed, Format, Outcome, RawRecord, SourceDescription, SourceId, Timestamp, today};
 use crate::stages::deidentify::{Known, Secret, Subject, mask};
 use crate::stages::normalize::{Origin, normalize};
 

@@ -8,9 +8,9 @@ use crate::access::Access;
 use crate::adapters::inference::{Generation, Generator};
 use crate::domain::{
     Abstention, Answer, AnswerStatus, Check, Citation, Confidentiality, DocumentKey, Leaving, Query, Route, Sentence,
-    SourceId, StoredDocument,
+    SourceId, StoredDocument, today,
 };
-use crate::flows::subjects::{Subjects, today};
+use crate::flows::subjects::Subjects;
 use crate::stages::deidentify::{Secret, mask, without_identifiers};
 use crate::stages::ground::verify;
 use crate::stages::prompt::{Draft, Drafted, holds_a_command, prompt, talks_to_a_machine};

@@ -9,10 +9,10 @@ use super::{DiscloseError, Masks};
 use crate::access::Access;
 use crate::adapters::store::{Store, StoreError};
 use crate::domain::{
-    ContextLine, Document, DocumentId, DocumentKey, Passage, PatientId, Section, Span, StoredDocument, Times, Timestamp,
+    ContextLine, Document, DocumentId, DocumentKey, Passage, PatientId, Section, Span, StoredDocument, Times,
+    Timestamp, today,
 };
 use crate::flows::retrieve::PassageDetail;
-use crate::flows::subjects::today;
 use crate::stages::deidentify::{Masked, Sort, Subject, mask};
 
 /// Masks each document once for a request.

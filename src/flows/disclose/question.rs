@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use super::lens::Lens;
 use super::{DiscloseError, DiscloseFlow};
 use crate::access::Access;
-use crate::domain::{CountQuery, Mode, Query, Tuning};
-use crate::flows::subjects::today;
+use crate::domain::{CountQuery, Mode, Query, Tuning, today};
 use crate::stages::deidentify::{is_everyday, without_identifiers};
 
 /// Passages that each word is looked up in.

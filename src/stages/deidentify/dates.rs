@@ -51,12 +51,6 @@ static RULES: LazyLock<Vec<(Regex, Read)>> = LazyLock::new(|| {
     ]
 });
 
-/// Whether a word is the name of a month.
-pub(super) fn is_month(word: &str) -> bool {
-    static WHOLE: LazyLock<Regex> = LazyLock::new(|| rule(&format!(r"(?i)^{MONTH}\.?$")));
-    WHOLE.is_match(word)
-}
-
 /// A month by itself, where a word before it says that it is one.
 static MONTHS: LazyLock<Regex> = LazyLock::new(|| {
     rule(&format!(

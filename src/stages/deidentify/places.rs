@@ -5,10 +5,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::dates::is_month;
 use super::numbers::rule;
 use super::tokens::{Case, Token, tokens};
-use super::vocabulary::{STATES, is_acronym, is_city, is_plain, is_region};
+use super::vocabulary::{STATES, is_acronym, is_city, is_of_calendar, is_plain, is_region};
 use super::{Category, Findings, Subject};
 
 /// The first three digits of postal codes whose areas have 20,000 people or fewer (census of 2000, as the guidance of
@@ -319,7 +318,7 @@ fn find_named(findings: &mut Findings<'_>, subject: &Subject) {
     for origin in ORIGIN.captures_iter(text) {
         let name = origin.get(1).expect("a group that always matches");
         let first = name.as_str().split_whitespace().next().unwrap_or_default().trim_end_matches('.');
-        if !is_region(name.as_str().trim_end_matches('.')) && !is_region(first) && !is_month(first) {
+        if !is_region(name.as_str().trim_end_matches('.')) && !is_region(first) && !is_of_calendar(first) {
             let end = name.start() + name.as_str().trim_end_matches(['.', '-']).len();
             take(findings, name.start(), end, subject);
         }

@@ -157,6 +157,11 @@ fn is_named_by_rule(word: &str) -> bool {
     word.len() >= SHORTEST_MADE && MADE.iter().any(|ending| word.ends_with(ending))
 }
 
+/// Months and feasts: `born in May` tells no place.
+pub(super) fn is_of_calendar(word: &str) -> bool {
+    CALENDAR.contains(&word.to_lowercase().as_str())
+}
+
 pub(super) fn is_acronym(word: &str) -> bool {
     ACRONYMS.contains(word)
 }
