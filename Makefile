@@ -82,7 +82,7 @@ BENCH_PYTHON := $(TARGET)/bench-venv/bin/python
 $(TARGET)/bench-venv/.installed: benches/embed/requirements.txt
 	@$(PREREQUISITES) python
 	python3 -m venv $(TARGET)/bench-venv
-	$(BENCH_PYTHON) -m pip install --quiet --disable-pip-version-check -r $< $(if $(BENCH_TORCH),torch sentence-transformers txtai chromadb)
+	$(BENCH_PYTHON) -m pip install --quiet --disable-pip-version-check -r $< $(if $(BENCH_TORCH),torch sentence-transformers onnx txtai chromadb)
 	@touch $@
 
 bench-embed: build $(TARGET)/bench-venv/.installed ## measure embedding beside its peers, and what reduced precision costs

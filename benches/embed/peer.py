@@ -47,8 +47,12 @@ def onnx_f32():
     names = ["input_ids", "attention_mask", "token_type_ids"]
 
     class States(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
         def forward(self, ids, mask, types):
-            return model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+            return self.model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
 
     tokens = torch.ones((2, 8), dtype=torch.int64)
     with tempfile.TemporaryDirectory() as folder:
