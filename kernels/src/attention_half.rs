@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 use crate::attention::Shape;
 use crate::buffer::Buffer;
 use crate::lanes_x86::first_lanes;
-use crate::tile::even_tiles;
+use crate::tile::{Lines, even_tiles};
 
 /// Lanes of a register, and of half a panel.
 const WIDTH: usize = 16;
@@ -270,17 +270,20 @@ unsafe fn tile_of<const COUNT: usize>(
     (to, to_stride): (*mut f32, usize),
 ) {
     let mut sums = [[_mm512_setzero_ps(); 2]; COUNT];
-    for step in 0..pairs {
+    let mut lines = Lines::new(from, from_stride);
+    let mut at = panel;
+    for _ in 0..pairs {
         let right = unsafe {
-            let at = panel.add(step * COLUMNS);
             [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(WIDTH).cast())].map(|words| halves(words))
         };
         for (row, sums) in sums.iter_mut().enumerate() {
-            let left = unsafe { from.add(row * from_stride + step).cast::<i32>().read() };
+            let left = unsafe { lines.row(row).cast::<i32>().read() };
             let left = halves(_mm512_set1_epi32(left));
             sums[0] = _mm512_dpbf16_ps(sums[0], left, right[0]);
             sums[1] = _mm512_dpbf16_ps(sums[1], left, right[1]);
         }
+        lines.advance(1);
+        at = at.wrapping_add(COLUMNS);
     }
     for (row, sums) in sums.into_iter().enumerate() {
         unsafe {

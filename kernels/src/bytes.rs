@@ -200,7 +200,7 @@ mod x86 {
 
     use super::*;
     use crate::lanes_x86::{Avx512, first_lanes};
-    use crate::tile::even_tiles;
+    use crate::tile::{Lines, even_tiles};
 
     /// Rows that are taken through all panels together.
     const BLOCK_ROWS: usize = 96;
@@ -275,17 +275,18 @@ mod x86 {
     #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
     unsafe fn tile_of<const COUNT: usize>((from, depth): (*const u8, usize), panel: *const i8, to: *mut i32) {
         let mut sums = [[_mm512_setzero_si512(); 2]; COUNT];
-        for step in (0..depth).step_by(DEPTH_STEP) {
-            let weights = unsafe {
-                let at = panel.add(step * COLUMNS);
-                [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(64).cast())]
-            };
+        let mut lines = Lines::new(from, depth);
+        let mut at = panel;
+        for _ in 0..depth / DEPTH_STEP {
+            let weights = unsafe { [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(64).cast())] };
             for (row, sums) in sums.iter_mut().enumerate() {
-                let four = unsafe { from.add(row * depth + step).cast::<i32>().read_unaligned() };
+                let four = unsafe { lines.row(row).cast::<i32>().read_unaligned() };
                 let four = _mm512_set1_epi32(four);
                 sums[0] = _mm512_dpbusd_epi32(sums[0], four, weights[0]);
                 sums[1] = _mm512_dpbusd_epi32(sums[1], four, weights[1]);
             }
+            lines.advance(DEPTH_STEP);
+            at = at.wrapping_add(DEPTH_STEP * COLUMNS);
         }
         for (row, sums) in sums.into_iter().enumerate() {
             unsafe {

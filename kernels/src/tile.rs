@@ -3,6 +3,8 @@
 //! The right matrix lies in *panels*: the columns in groups as wide as a tile, and within a panel
 //! row after row, so that it is read from front to back.
 
+use std::hint::black_box;
+
 use crate::lanes::{Lanes, Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes_x86::{Avx2, Avx512};
@@ -26,6 +28,36 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => panel_width::<Avx512>(),
         }
+    }
+}
+
+/// The rows of a tile's left side, each at the same place of its depth.
+///
+/// Held as the first of every four: the others are up to three strides on, which an address adds by itself. Where
+/// they come from is kept from the compiler, which would else compute all twelve anew, from the tile's number, at each
+/// step of the depth.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<T> {
+    fours: [*const T; MOST_ROWS / 4],
+    stride: usize,
+}
+
+impl<T> Lines<T> {
+    /// Rows `stride` apart.
+    #[inline(always)]
+    pub(crate) fn new(from: *const T, stride: usize) -> Self {
+        let fours = [0, 4, 8].map(|row| black_box(from.wrapping_add(row * stride)));
+        Self { fours, stride: black_box(stride) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> *const T {
+        self.fours[row / 4].wrapping_add(row % 4 * self.stride)
+    }
+
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, depth: usize) {
+        self.fours = self.fours.map(|four| four.wrapping_add(depth));
     }
 }
 
@@ -65,16 +97,17 @@ unsafe fn tile_of<L: Lanes, const ROWS: usize>(
     (to, to_stride): (*mut f32, usize),
 ) {
     let mut sums = [[L::splat(0.0); 2]; ROWS];
-    for step in 0..depth {
-        let right = unsafe {
-            let at = panel.add(step * 2 * L::WIDTH);
-            [L::load(at), L::load(at.add(L::WIDTH))]
-        };
+    let mut lines = Lines::new(from, from_stride);
+    let mut at = panel;
+    for _ in 0..depth {
+        let right = unsafe { [L::load(at), L::load(at.add(L::WIDTH))] };
         for (row, sums) in sums.iter_mut().enumerate() {
-            let left = L::splat(unsafe { *from.add(row * from_stride + step) });
+            let left = L::splat(unsafe { *lines.row(row) });
             sums[0] = left.mul_add(right[0], sums[0]);
             sums[1] = left.mul_add(right[1], sums[1]);
         }
+        lines.advance(1);
+        at = at.wrapping_add(2 * L::WIDTH);
     }
     for (row, sums) in sums.into_iter().enumerate() {
         unsafe {

@@ -17,6 +17,8 @@ use crate::telemetry::Metrics;
 
 /// Texts whose vectors are kept in one transaction.
 const BULK_BATCH: usize = 64;
+/// Bytes of a question that is cut into tokens sooner than another thread is woken for it.
+const SHORT: usize = 1_024;
 /// Batches under way at once: while one is kept, the model has the next.
 const BATCHES_AHEAD: usize = 2;
 
@@ -58,7 +60,10 @@ impl EmbeddingPool {
             self.metrics.questions_remembered.inc();
             return Ok(vector);
         }
-        let tokens = self.tokenize(vec![text.to_owned()], Role::Query).await?;
+        let tokens = match text.len() {
+            0..=SHORT => self.noted(Role::Query, Instant::now(), self.embedder.tokenize(&[text], Role::Query))?,
+            _ => self.tokenize(vec![text.to_owned()], Role::Query).await?,
+        };
         let vector = self.queue.vectors(Lane::Urgent, tokens).await?.pop().ok_or(EmbedError::Stopped)?;
         self.questions.keep(key, &vector);
         Ok(vector)
@@ -120,7 +125,15 @@ impl EmbeddingPool {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             embedder.tokenize(&texts, role)
         });
-        let tokens = tokenizing.await.map_err(|_| EmbedError::Stopped)?;
+        self.noted(role, started, tokenizing.await.map_err(|_| EmbedError::Stopped)?)
+    }
+
+    fn noted(
+        &self,
+        role: Role,
+        started: Instant,
+        tokens: Result<Vec<Tokens>, InferenceError>,
+    ) -> Result<Vec<Tokens>, EmbedError> {
         let tokens = tokens.map_err(|error| EmbedError::Inference(Arc::new(error)))?;
         self.metrics.tokenize_time.observe(started.elapsed().as_secs_f64());
         self.report_cuts(&tokens, role);

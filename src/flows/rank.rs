@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use crate::access::Access;
-use crate::adapters::index::{DensePlan, IndexError, RowId, Snapshot};
+use crate::adapters::index::{DensePlan, Found, IndexError, RowId, Scope, Snapshot};
 use crate::domain::{Fusion, Hit, Mode, Query, Span, Timestamp};
 use crate::stages::diversity::diverse;
 use crate::stages::fuse::{Fused, RRF_K, Ranking, convex, rrf, standardized};
@@ -38,14 +38,24 @@ pub struct Ranked {
     pub around: Span,
 }
 
-/// Every candidate, best first.
-pub fn rank(
-    snapshot: &Snapshot,
-    access: &Access,
-    query: &Query,
-    vector: Option<&[f32]>,
-) -> Result<(Vec<Ranked>, Plan), IndexError> {
+/// What a query's words find, before its vector is known.
+pub struct Begun {
+    scope: Scope,
+    keyword: Option<Found>,
+}
+
+pub fn begin(snapshot: &Snapshot, access: &Access, query: &Query) -> Result<Begun, IndexError> {
     let scope = snapshot.scope(access, &query.filters);
+    let keyword = match query.mode {
+        Mode::Dense => None,
+        Mode::Keyword | Mode::Hybrid => Some(snapshot.keyword(&scope, &query.text, query.tuning.expand)?),
+    };
+    Ok(Begun { scope, keyword })
+}
+
+/// Every candidate, best first.
+pub fn rank(snapshot: &Snapshot, begun: Begun, query: &Query, vector: Option<&[f32]>) -> (Vec<Ranked>, Plan) {
+    let Begun { scope, keyword } = begun;
     let wanted = CANDIDATES.max(query.limit * 2);
     let mut plan = Plan {
         mode: query.mode,
@@ -55,13 +65,9 @@ pub fn rank(
         generation: snapshot.generation().to_owned(),
         reranked: false,
     };
-    let keyword = match query.mode {
-        Mode::Dense => None,
-        Mode::Keyword | Mode::Hybrid => Some(snapshot.keyword(&scope, &query.text, query.tuning.expand)?),
-    };
     let mut rows: BTreeSet<RowId> = BTreeSet::new();
     rows.extend(keyword.iter().flat_map(|found| found.best(wanted)).map(|(row, _)| row));
-    if let Some(vector) = vector.filter(|_| query.mode != Mode::Keyword) {
+    if let Some(vector) = vector {
         let (found, how) = snapshot.dense_chunks(&scope, vector, wanted);
         plan.dense = Some(how);
         rows.extend(found.into_iter().map(|(row, _)| row));
@@ -69,11 +75,10 @@ pub fn rank(
     // Each candidate has a score from both sides, whichever found it: how deep a side looked decides nothing.
     let by_words = keyword.map(|found| ranking(&rows, |row| Some(found.score_of(row)).filter(|score| *score > 0.0)));
     let near = |vector| ranking(&rows, |row| snapshot.nearness(row, vector).map(|near| near.cosine));
-    let by_vector = vector.filter(|_| query.mode != Mode::Keyword).map(near);
-    let fused = fuse(query, &by_words.unwrap_or_default(), &by_vector.unwrap_or_default());
+    let fused = fuse(query, &by_words.unwrap_or_default(), &vector.map(near).unwrap_or_default());
     let fused = newest_first(snapshot, query, fused);
     let fused = spread_out(snapshot, query, fused);
-    Ok((fused.iter().filter_map(|fused| ranked(snapshot, query, vector, fused)).collect(), plan))
+    (fused.iter().filter_map(|fused| ranked(snapshot, query, vector, fused)).collect(), plan)
 }
 
 fn ranking(rows: &BTreeSet<RowId>, score: impl Fn(RowId) -> Option<f32>) -> Ranking<RowId> {

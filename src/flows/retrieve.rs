@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::embed::{EmbedError, EmbeddingPool};
-use super::rank::{Plan, Ranked, rank};
+use super::rank::{Plan, Ranked, begin, rank};
 use super::rerank::{DEPTH, RerankError, Reranker};
 use crate::access::Access;
 use crate::adapters::index::{Highlighter, Index, IndexError};
@@ -67,11 +69,7 @@ impl RetrieveFlow {
     }
 
     pub async fn run(&self, access: &Access, query: &Query) -> Result<Retrieved, RetrieveError> {
-        let vector = match query.mode {
-            Mode::Keyword => None,
-            Mode::Dense | Mode::Hybrid => Some(self.embedding.question(access, &query.text).await?),
-        };
-        let (ranked, mut plan) = self.search(access, query, vector.clone()).await?;
+        let (ranked, mut plan, vector) = self.search(access, query).await?;
         let reranker = self.reranker.as_ref().filter(|_| query.mode == Mode::Hybrid && query.tuning.rerank);
         let depth = if reranker.is_some() { query.limit.max(DEPTH) } else { query.limit };
         let mut shown = self.passages(access, ranked, query, depth).await?;
@@ -87,17 +85,29 @@ impl RetrieveFlow {
         Ok(Retrieved { passages, details, vector, plan })
     }
 
-    /// Takes one snapshot and ranks what lies in scope, off the request threads.
+    /// Takes one snapshot and ranks what lies in scope, off the request threads; its words are looked up while the
+    /// model makes its vector.
     async fn search(
         &self,
         access: &Access,
         query: &Query,
-        vector: Option<Vec<f32>>,
-    ) -> Result<(Vec<Ranked>, Plan), RetrieveError> {
+    ) -> Result<(Vec<Ranked>, Plan, Option<Vec<f32>>), RetrieveError> {
         let snapshot = self.index.snapshot();
-        let (access, query) = (access.clone(), query.clone());
-        let searching = tokio::task::spawn_blocking(move || rank(&snapshot, &access, &query, vector.as_deref()));
-        Ok(searching.await.map_err(|_| RetrieveError::Stopped)??)
+        let (give, take) = oneshot::channel::<Option<Vec<f32>>>();
+        let (owned_access, owned_query) = (access.clone(), query.clone());
+        let searching = tokio::task::spawn_blocking(move || {
+            let begun = begin(&snapshot, &owned_access, &owned_query)?;
+            let vector = take.blocking_recv().map_err(|_| RetrieveError::Stopped)?;
+            let (ranked, plan) = rank(&snapshot, begun, &owned_query, vector.as_deref());
+            Ok((ranked, plan, vector))
+        });
+        let vector = match query.mode {
+            Mode::Keyword => None,
+            Mode::Dense | Mode::Hybrid => Some(self.embedding.question(access, &query.text).await?),
+        };
+        // Who failed before it came says so itself.
+        let _ = give.send(vector);
+        searching.await.map_err(|_| RetrieveError::Stopped)?
     }
 
     /// Reads the documents behind the hits, through the caller's access once more: what was replaced,

@@ -188,8 +188,8 @@ pub async fn search(
         .with_neighbours(request.neighbours.unwrap_or_default())?
         .highlighted();
     let query = app.disclose.question(&access, query).await?;
-    let retrieved = app.retrieve.run(&access, &query).await?;
-    let freshness = app.freshness.run(&access).await?;
+    let (retrieved, freshness) = tokio::join!(app.retrieve.run(&access, &query), app.freshness.run(&access));
+    let (retrieved, freshness) = (retrieved?, freshness?);
     let documents = keys(&retrieved.passages);
     let row = AuditRow {
         action: "search",

@@ -5,6 +5,10 @@
 //! its parts and itself (`follow-up`, `follow up`, `followup`), a code itself and its category (`E11.9`, `E11`), a
 //! date itself, its month and its year, however it is written.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 /// One word; several may stand at one position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
@@ -57,6 +61,12 @@ const SPELLINGS: [(&str, &str); 29] = [
     ("isation", "ization"),
     ("amoeb", "ameb"),
 ];
+
+/// One look at a word instead of one for each of [`SPELLINGS`]: nearly all words hold none of them.
+static MAY_BE_SPELT_OTHERWISE: LazyLock<Regex> = LazyLock::new(|| {
+    let any = SPELLINGS.map(|(old, _)| old).join("|");
+    Regex::new(&any).expect("letters alone are a valid pattern")
+});
 
 const MONTHS: [&str; 12] = [
     "january",
@@ -140,11 +150,13 @@ fn run_end(text: &str, start: usize) -> usize {
     let mut before = ' ';
     for (offset, character) in text.get(start..).unwrap_or_default().char_indices() {
         let at = start + offset;
-        let after = text.get(at + character.len_utf8()..).unwrap_or_default();
-        let digits_after = after.bytes().take_while(u8::is_ascii_digit).count();
+        let digits_after = || {
+            let after = text.get(at + character.len_utf8()..).unwrap_or_default();
+            after.bytes().take_while(u8::is_ascii_digit).count()
+        };
         let belongs = match character {
-            '.' => before.is_ascii_digit() && digits_after > 0,
-            ',' => before.is_ascii_digit() && digits_after == 3,
+            '.' => before.is_ascii_digit() && digits_after() > 0,
+            ',' => before.is_ascii_digit() && digits_after() == 3,
             _ => character.is_alphanumeric(),
         };
         if !belongs {
@@ -186,7 +198,11 @@ impl Words {
         if let Some(category) = category {
             self.words.push(Word { text: category.to_owned(), position: self.next, from, to });
         }
-        let text = if is_number(&text) { plain_number(&text) } else { plain_unit(&text) };
+        let text = match text.as_str() {
+            unit @ "ug" => plain_unit(unit),
+            number if is_number(number) => plain_number(number),
+            _ => text,
+        };
         self.push(text, from, to);
     }
 
@@ -236,15 +252,8 @@ fn wholes(parts: &[&str], words: &[Word]) -> Vec<String> {
 
 /// Lower case, letters of other alphabets spelt out, one spelling.
 fn normal(text: &str) -> String {
-    let mut normal = String::with_capacity(text.len());
-    for character in text.chars().flat_map(char::to_lowercase) {
-        match GREEK.iter().find(|(letter, _)| *letter == character) {
-            Some((_, name)) => normal.push_str(name),
-            None if matches!(character, 'µ' | 'μ') => normal.push('u'),
-            None => normal.push(character),
-        }
-    }
-    if normal.is_ascii() && normal.len() > 4 {
+    let mut normal = if text.is_ascii() { text.to_ascii_lowercase() } else { spelt_out(text) };
+    if normal.is_ascii() && normal.len() > 4 && MAY_BE_SPELT_OTHERWISE.is_match(&normal) {
         for (old, new) in SPELLINGS {
             if normal.contains(old) {
                 normal = normal.replace(old, new);
@@ -252,6 +261,18 @@ fn normal(text: &str) -> String {
         }
     }
     normal
+}
+
+fn spelt_out(text: &str) -> String {
+    let mut spelt = String::with_capacity(text.len());
+    for character in text.chars().flat_map(char::to_lowercase) {
+        match GREEK.iter().find(|(letter, _)| *letter == character) {
+            Some((_, name)) => spelt.push_str(name),
+            None if matches!(character, 'µ' | 'μ') => spelt.push('u'),
+            None => spelt.push(character),
+        }
+    }
+    spelt
 }
 
 fn number_and_unit(text: &str) -> Option<(&str, &str)> {

@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, FromRow};
 use tokio::sync::{mpsc, oneshot};
 
 use super::anchors::{Anchor, Anchors};
-use super::bulk::BulkInsert;
-use super::sqlite::{self, Connection, Pool};
+use super::sqlite::{self, Pool};
 use super::{Store, StoreError};
 use crate::access::{Access, Permit, Upkeep};
 use crate::domain::{AuditFault, AuditRecord, AuditVerdict, DocumentKey, PatientId, Timestamp};
@@ -39,12 +39,16 @@ pub struct Stranger<'a> {
 const QUEUE: usize = 1024;
 const MOST_TOGETHER: usize = 256;
 
-static INSERT: BulkInsert = BulkInsert::new(
-    "INSERT INTO audit (sequence, tenant, at, caller, client, purpose, class, break_glass, action, patient, documents, \
-     outcome, request_id, hash)",
-    14,
-    "",
-);
+/// Rows go in behind the end that their hashes are chained to, or not at all: another process may have written since.
+const APPEND: &str = "INSERT INTO audit (sequence, tenant, at, caller, client, purpose, class, break_glass, action, \
+    patient, documents, outcome, request_id, hash) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, \
+    value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, \
+    value ->> 12, value ->> 13 FROM json_each($1) WHERE (SELECT value FROM counter WHERE name = 'audit') = $2";
+
+/// The newest number, and the hash that the chain ends with.
+const END: &str = "SELECT (SELECT value FROM counter WHERE name = 'audit'), \
+    COALESCE((SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1), \
+    (SELECT hash FROM audit_cut ORDER BY sequence DESC LIMIT 1))";
 
 const COLUMNS: &str = "SELECT sequence, tenant, at, caller, client, purpose, class, break_glass, action, patient, \
     documents, outcome, request_id, hash FROM audit";
@@ -108,6 +112,7 @@ impl Auditing {
 }
 
 async fn write_all(writer: Pool, mut anchors: Anchors, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut end = None;
     while let Some(first) = waiting.recv().await {
         let mut together = vec![first];
         while together.len() < MOST_TOGETHER {
@@ -115,19 +120,11 @@ async fn write_all(writer: Pool, mut anchors: Anchors, mut waiting: mpsc::Receiv
             together.push(next);
         }
         let (records, tellers): (Vec<_>, Vec<_>) = together.into_iter().map(|one| (one.record, one.told)).unzip();
-        let mut written = write(&writer, records).await;
-        if let Ok(head) = &written
-            && let Err(error) = anchors.set(head)
-        {
-            written = Err(StoreError::Anchor(error));
-        }
+        let written = write(&writer, &records, &mut end).await;
+        let written = written.and_then(|head| anchors.set(&head).map_err(StoreError::Anchor));
         for told in tellers {
-            let told_of = match &written {
-                Ok(_) => Ok(()),
-                Err(_) => Err(StoreError::Audit),
-            };
             // Who has gone away meanwhile needs no answer.
-            let _ = told.send(told_of);
+            let _ = told.send(if written.is_ok() { Ok(()) } else { Err(StoreError::Audit) });
         }
         if let Err(error) = written {
             tracing::error!(%error, "the audit trail could not be written");
@@ -135,50 +132,53 @@ async fn write_all(writer: Pool, mut anchors: Anchors, mut waiting: mpsc::Receiv
     }
 }
 
-/// Writes them in one transaction, chained to what is there; gives the new end of the chain.
-async fn write(writer: &Pool, mut records: Vec<AuditRecord>) -> Result<Anchor, StoreError> {
-    let mut transaction = sqlite::begin_write(writer).await?;
-    let (first, mut hash) = take_places(&mut transaction, records.len() as i64).await?;
-    let mut rows = Vec::with_capacity(records.len());
-    for (sequence, mut record) in (first..).zip(records.drain(..)) {
-        record.sequence = sequence;
-        hash = record.hash(&hash);
-        rows.push((record, hash.clone()));
+/// Writes them in one statement, chained to what is there; gives the new end of the chain.
+///
+/// `end` is where the chain ended last; `None` after a failure, when that is not known.
+async fn write(writer: &Pool, records: &[AuditRecord], end: &mut Option<Anchor>) -> Result<Anchor, StoreError> {
+    loop {
+        let known = match end.take() {
+            Some(known) => known,
+            None => end_of_chain(writer).await?,
+        };
+        let number = known.sequence;
+        let (rows, next) = chained(records, known);
+        let appended = sqlx::query(APPEND).bind(rows.to_string()).bind(number).execute(writer).await?;
+        if appended.rows_affected() > 0 {
+            *end = Some(next.clone());
+            return Ok(next);
+        }
     }
-    insert(&mut transaction, &rows).await?;
-    transaction.commit().await?;
-    Ok(Anchor { sequence: first + rows.len() as i64 - 1, hash })
 }
 
-/// The first of so many new numbers, and the hash that the chain ends with. One statement, as every answer waits for it.
-async fn take_places(connection: &mut Connection, count: i64) -> Result<(i64, String), StoreError> {
-    const TAKE: &str = "INSERT INTO counter (name, value) VALUES ('audit', $1) \
-        ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value \
-        RETURNING value, (SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1), \
-        (SELECT hash FROM audit_cut ORDER BY sequence DESC LIMIT 1)";
-    let (last, end, cut): (i64, Option<String>, Option<String>) =
-        sqlx::query_as(TAKE).bind(count).fetch_one(connection).await?;
-    Ok((last - count + 1, end.or(cut).unwrap_or_else(AuditRecord::genesis)))
+async fn end_of_chain(writer: &Pool) -> Result<Anchor, StoreError> {
+    let (sequence, hash): (i64, Option<String>) = sqlx::query_as(END).fetch_one(writer).await?;
+    Ok(Anchor { sequence, hash: hash.unwrap_or_else(AuditRecord::genesis) })
 }
 
-async fn insert(connection: &mut Connection, rows: &[(AuditRecord, String)]) -> Result<(), StoreError> {
-    let insert = INSERT.run(connection, rows, |row, (record, hash)| {
-        row.bind(record.sequence)
-            .bind(record.tenant.as_str())
-            .bind(record.at.as_micros())
-            .bind(record.caller.as_str())
-            .bind(record.client.as_deref())
-            .bind(record.purpose.as_deref())
-            .bind(record.class.as_str())
-            .bind(record.break_glass.as_deref())
-            .bind(record.action.as_str())
-            .bind(record.patient.as_deref())
-            .bind(record.documents.as_str())
-            .bind(record.outcome.as_str())
-            .bind(record.request_id.as_str())
-            .bind(hash.as_str())
+/// The rows as they are stored, in the order of the columns, and the end they make.
+fn chained(records: &[AuditRecord], mut end: Anchor) -> (Value, Anchor) {
+    let rows = records.iter().map(|record| {
+        let record = AuditRecord { sequence: end.sequence + 1, ..record.clone() };
+        end = Anchor { sequence: record.sequence, hash: record.hash(&end.hash) };
+        json!([
+            record.sequence,
+            record.tenant,
+            record.at.as_micros(),
+            record.caller,
+            record.client,
+            record.purpose,
+            record.class,
+            record.break_glass,
+            record.action,
+            record.patient,
+            record.documents,
+            record.outcome,
+            record.request_id,
+            end.hash,
+        ])
     });
-    Ok(insert.await?)
+    (rows.collect(), end)
 }
 
 /// What sort of act it was, by its name or its route.

@@ -1,5 +1,6 @@
 //! Rows of the document and fact tables, and the domain values they stand for.
 
+use serde::Deserialize;
 use sqlx::FromRow;
 
 use super::StoreError;
@@ -8,7 +9,7 @@ use crate::domain::{
     Labels, PatientId, ReceiptId, SourceId, Span, StoredDocument, Times, Timestamp,
 };
 
-#[derive(FromRow)]
+#[derive(FromRow, Deserialize)]
 pub struct DocumentRow {
     pub id: String,
     pub version: i64,
