@@ -6,11 +6,7 @@
 use crate::buffer::Buffer;
 use crate::functions::exp2;
 use crate::lanes::Lanes;
-#[cfg(target_arch = "x86_64")]
-use crate::level::Kind;
 use crate::level::{Level, at_level};
-#[cfg(target_arch = "x86_64")]
-use crate::processor::Processor;
 use crate::tile::{even_tiles, panel_width, tile};
 
 /// What a query is to be multiplied by beforehand: 1 / sqrt(head size), and log2 e so that powers of two do.
@@ -22,13 +18,11 @@ pub fn query_scale(head_size: usize) -> f32 {
 ///
 /// Shapes: `projections` (tokens, 3 * hidden), each row a query, scaled by [`query_scale`], a key and a
 /// value; `output` (tokens, hidden); hidden = heads * head size. `scratch` is only kept to be used again.
-/// With `half`, the products are in bfloat16 where the processor has instructions for it.
 /// Source: Vaswani et al. 2017, section 3.2.
 ///
 /// Panics when the lengths don't agree.
 pub fn attention(
     level: Level,
-    half: bool,
     projections: &[f32],
     heads: usize,
     output: &mut [f32],
@@ -40,20 +34,14 @@ pub fn attention(
     assert_eq!(output.len(), tokens * hidden, "whole rows");
     assert_eq!(projections.len(), 3 * output.len(), "query, key and value for each row");
     let shape = Shape { tokens, heads, hidden };
-    #[cfg(target_arch = "x86_64")]
-    if half && level.0 == Kind::Avx512 && Processor::detected().avx512_bf16 {
-        // Safe: the processor has the instructions.
-        return unsafe { crate::attention_half::attend(shape, projections, output, scratch) };
-    }
-    let _ = half;
     at_level!(level, attend(shape: Shape, projections: &[f32], output: &mut [f32], scratch: &mut Buffer));
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    pub(crate) tokens: usize,
-    pub(crate) heads: usize,
-    pub(crate) hidden: usize,
+struct Shape {
+    tokens: usize,
+    heads: usize,
+    hidden: usize,
 }
 
 #[inline(always)]
@@ -78,7 +66,7 @@ fn attend<L: Lanes>(shape: Shape, projections: &[f32], output: &mut [f32], scrat
                 let queries = (projections.as_ptr().add(row * 3 * hidden + first), 3 * hidden);
                 for (panel, keys) in keys.chunks_exact(width * size).enumerate() {
                     let to = scores.as_mut_ptr().add(panel * width);
-                    tile::<L>(count, queries, keys.as_ptr(), size, (to, score_stride));
+                    tile::<L>(count, queries, keys.as_ptr(), size, (to, score_stride), false);
                 }
                 let mut shares = [0.0; crate::tile::MOST_ROWS];
                 for (line, share) in shares.iter_mut().enumerate().take(count) {
@@ -86,7 +74,7 @@ fn attend<L: Lanes>(shape: Shape, projections: &[f32], output: &mut [f32], scrat
                 }
                 for (panel, values) in values.chunks_exact(width * tokens).enumerate() {
                     let weights = (scores.as_ptr(), score_stride);
-                    tile::<L>(count, weights, values.as_ptr(), tokens, (mixed.as_mut_ptr(), width));
+                    tile::<L>(count, weights, values.as_ptr(), tokens, (mixed.as_mut_ptr(), width), false);
                     let columns = width.min(size - panel * width);
                     let to = output.as_mut_ptr().add(row * hidden + first + panel * width);
                     store_scaled::<L>(mixed.as_ptr(), &shares[..count], columns, (to, hidden));
@@ -218,8 +206,10 @@ mod tests {
             let expected = plain(&projections, heads, hidden);
             let mut scratch = Buffer::default();
             for level in Level::available() {
+                // What was left in the scratch must not matter.
+                scratch.resize(100_000).fill(f32::NAN);
                 let mut output = vec![9.0; tokens * hidden];
-                attention(level, false, &projections, heads, &mut output, hidden, &mut scratch);
+                attention(level, &projections, heads, &mut output, hidden, &mut scratch);
                 for (one, other) in output.iter().zip(&expected) {
                     prop_assert!((f64::from(*one) - other).abs() < 1e-5, "{:?} {} {}", level, one, other);
                 }
@@ -227,36 +217,13 @@ mod tests {
         }
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(60))]
-        #[test]
-        fn in_half_precision_it_stays_within_the_rounding_of_bfloat16(
-            tokens in 1_usize..70, heads in 1_usize..4, size in 1_usize..70, seed: u64,
-        ) {
-            let hidden = heads * size;
-            let mut rng = fastrand::Rng::with_seed(seed);
-            let projections: Vec<f32> = (0..tokens * 3 * hidden).map(|_| rng.f32() - 0.5).collect();
-            let expected = plain(&projections, heads, hidden);
-            let mut scratch = Buffer::default();
-            for level in Level::available() {
-                // What was left in the scratch must not matter.
-                scratch.resize(100_000).fill(f32::NAN);
-                let mut output = vec![9.0; tokens * hidden];
-                attention(level, true, &projections, heads, &mut output, hidden, &mut scratch);
-                for (one, other) in output.iter().zip(&expected) {
-                    prop_assert!((f64::from(*one) - other).abs() < 0.01, "{:?} {} {}", level, one, other);
-                }
-            }
-        }
-    }
-
     #[test]
     fn great_scores_of_either_sign_do_not_overflow() {
-        for (half, sign) in [(false, 1.0), (false, -1.0), (true, 1.0), (true, -1.0)] {
+        for sign in [1.0, -1.0] {
             for level in Level::available() {
                 let projections: Vec<f32> = (0..20).flat_map(|n| [100.0 * sign, 50.0, n as f32]).collect();
                 let mut output = vec![0.0; 20];
-                attention(level, half, &projections, 1, &mut output, 1, &mut Buffer::default());
+                attention(level, &projections, 1, &mut output, 1, &mut Buffer::default());
                 assert!(output.iter().all(|value| (value - 9.5).abs() < 1e-4), "{level:?} {output:?}");
             }
         }
@@ -264,11 +231,11 @@ mod tests {
 
     #[test]
     fn a_token_far_from_all_others_still_attends_to_itself() {
-        for (level, half) in Level::available().into_iter().flat_map(|level| [(level, false), (level, true)]) {
+        for level in Level::available() {
             let projections: Vec<f32> =
                 (0..33).flat_map(|n| [1.0, if n == 32 { 500.0 } else { -500.0 }, n as f32]).collect();
             let mut output = vec![0.0; 33];
-            attention(level, half, &projections, 1, &mut output, 1, &mut Buffer::default());
+            attention(level, &projections, 1, &mut output, 1, &mut Buffer::default());
             assert!(output.iter().all(|value| (value - 32.0).abs() < 1e-4), "{level:?} {output:?}");
         }
     }

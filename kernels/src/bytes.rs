@@ -78,6 +78,7 @@ impl ByteLinear {
         assert_eq!(input.len(), rows * self.inputs, "whole rows of inputs");
         assert_eq!(output.len(), rows * self.outputs, "a row of outputs for each row of inputs");
         quantized.fill(self.level, input, self.inputs);
+        let finish = if finish == Finish::Gelu { Finish::GeluOfBytes } else { finish };
         let (layer, input) = (self, &*quantized);
         #[cfg(target_arch = "x86_64")]
         if self.level.0 == Kind::Avx512 && crate::processor::Processor::detected().avx512_vnni {

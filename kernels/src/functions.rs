@@ -52,6 +52,21 @@ pub(crate) fn gelu<L: Lanes>(x: L) -> L {
     x.max(L::splat(0.0)).sub(size.mul(half_tail))
 }
 
+/// `x * Phi(x)` as near as numbers of 8 bits can tell: with an absolute error below 2e-4, beyond 4 below 5e-5 |x|.
+///
+/// Phi(x) - 1/2 is odd: x times a polynomial of x^2, fitted for the least greatest error of x * Phi(x) up to 4, where
+/// Phi is taken to end.
+#[inline(always)]
+pub(crate) fn gelu_of_bytes<L: Lanes>(x: L) -> L {
+    let inner = x.max(L::splat(-4.0)).min(L::splat(4.0));
+    let square = inner.mul(inner);
+    let mut p = L::splat(2.278_142e-8);
+    for coefficient in [-1.598_601_2e-6, 4.795_549_4e-5, -8.140_152e-4, 8.772_387e-3, -6.457_311e-2, 0.397_883_35] {
+        p = p.mul_add(square, L::splat(coefficient));
+    }
+    x.mul(p.mul_add(inner, L::splat(0.5)))
+}
+
 /// GELU by its approximation with tanh.
 ///
 /// 0.5 (1 + tanh y) = 1 / (1 + e^(-2y)), y = sqrt(2 / pi) (x + 0.044715 x^3).
@@ -78,6 +93,7 @@ mod tests {
                     0 => exp(x),
                     1 => gelu(x),
                     2 => gelu_tanh(x),
+                    4 => gelu_of_bytes(x),
                     _ => exp2(x),
                 };
                 y.store_part(chunk.as_mut_ptr(), chunk.len());
@@ -143,6 +159,11 @@ mod tests {
             for (x, y) in inputs.iter().zip(applied(level, 1, &inputs)) {
                 let exact = f64::from(*x) * 0.5 * erfc(-f64::from(*x) / std::f64::consts::SQRT_2);
                 assert!((f64::from(y) - exact).abs() < 1e-6 * f64::from(x.abs()) + 1e-9, "{level:?} gelu({x}) = {y}");
+            }
+            for (x, y) in inputs.iter().zip(applied(level, 4, &inputs)) {
+                let x = f64::from(*x);
+                let exact = x * 0.5 * erfc(-x / std::f64::consts::SQRT_2);
+                assert!((f64::from(y) - exact).abs() < 2e-4_f64.max(5e-5 * x.abs()), "{level:?} gelu({x}) = {y}");
             }
             for (x, y) in inputs.iter().zip(applied(level, 2, &inputs)) {
                 let x = f64::from(*x);

@@ -4,8 +4,6 @@
 //! plain form that the others are tested against.
 
 mod attention;
-#[cfg(target_arch = "x86_64")]
-mod attention_half;
 pub mod bits;
 mod buffer;
 mod bytes;

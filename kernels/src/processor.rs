@@ -11,8 +11,6 @@ pub struct Processor {
     pub avx512: bool,
     /// Dot products of bytes (`vpdpbusd`), with `avx512`.
     pub avx512_vnni: bool,
-    /// Dot products of bfloat16 (`vdpbf16ps`), with `avx512`.
-    pub avx512_bf16: bool,
 }
 
 impl Processor {
@@ -33,7 +31,6 @@ fn detect() -> Processor {
         avx2: is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
         avx512,
         avx512_vnni: avx512 && is_x86_feature_detected!("avx512vnni"),
-        avx512_bf16: avx512 && is_x86_feature_detected!("avx512bf16"),
     }
 }
 
@@ -50,7 +47,7 @@ mod tests {
     fn wider_vectors_come_with_the_narrower_ones() {
         let found = Processor::detected();
         assert!(!found.avx512 || found.avx2);
-        assert!(found.avx512 || !(found.avx512_vnni || found.avx512_bf16));
+        assert!(found.avx512 || !found.avx512_vnni);
         assert_eq!(found, Processor::detected());
     }
 }

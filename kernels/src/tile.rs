@@ -61,7 +61,8 @@ impl<T> Lines<T> {
     }
 }
 
-/// `rows` rows of a matrix times one panel: `to[row][column] = sum over depth of from[row][depth] * panel[depth][column]`.
+/// `rows` rows of a matrix times one panel: `to[row][column] = sum over depth of from[row][depth] * panel[depth][column]`,
+/// or as much more where the tile `goes_on`.
 ///
 /// # Safety
 /// At least 1 and at most `L::TILE_ROWS` rows. `from` has `rows` rows of `depth` values, `from_stride`
@@ -74,13 +75,14 @@ pub(crate) unsafe fn tile<L: Lanes>(
     panel: *const f32,
     depth: usize,
     (to, to_stride): (*mut f32, usize),
+    goes_on: bool,
 ) {
     macro_rules! by_rows {
         ($($count:literal)*) => {
             match rows {
                 // Left out where the level's tiles are smaller, so that it isn't compiled.
                 $($count if $count <= L::TILE_ROWS => unsafe {
-                    tile_of::<L, $count>((from, from_stride), panel, depth, (to, to_stride))
+                    tile_of::<L, $count>((from, from_stride), panel, depth, (to, to_stride), goes_on)
                 },)*
                 _ => unreachable!("a tile of {rows} rows"),
             }
@@ -95,8 +97,15 @@ unsafe fn tile_of<L: Lanes, const ROWS: usize>(
     panel: *const f32,
     depth: usize,
     (to, to_stride): (*mut f32, usize),
+    goes_on: bool,
 ) {
     let mut sums = [[L::splat(0.0); 2]; ROWS];
+    if goes_on {
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let at = to.wrapping_add(row * to_stride);
+            *sums = unsafe { [L::load(at), L::load(at.add(L::WIDTH))] };
+        }
+    }
     let mut lines = Lines::new(from, from_stride);
     let mut at = panel;
     for _ in 0..depth {

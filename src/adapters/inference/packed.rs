@@ -34,7 +34,6 @@ impl<'a> Sequence<'a> {
 
 pub(super) struct PackedBert {
     level: Level,
-    precision: Precision,
     hidden: usize,
     heads: usize,
     intermediate: usize,
@@ -100,7 +99,6 @@ impl PackedBert {
         };
         Ok(Self {
             level,
-            precision,
             hidden,
             heads: config.num_attention_heads,
             intermediate: config.intermediate_size,
@@ -180,12 +178,11 @@ impl PackedBert {
         let Memory { states, projections, context, wide, attention: scratch, bytes } = memory;
         let projections = projections.resize(3 * states.len());
         let context = context.resize(states.len());
-        let half = self.precision == Precision::Int8;
         layer.projections.forward(states, projections, Finish::Store, bytes);
         for range in ranges {
             let rows = self.rows(range);
             let of_sequence = &projections[3 * rows.start..3 * rows.end];
-            attention(self.level, half, of_sequence, self.heads, &mut context[rows], self.hidden, scratch);
+            attention(self.level, of_sequence, self.heads, &mut context[rows], self.hidden, scratch);
         }
         let blocks = states.chunks_mut(BLOCK_ROWS * self.hidden).zip(context.chunks(BLOCK_ROWS * self.hidden));
         for (states, context) in blocks {

@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn the_fastest_is_one_that_was_measured_and_that_the_processor_has() {
-        let vnni = Processor { avx2: true, avx512: true, avx512_vnni: true, avx512_bf16: false };
+        let vnni = Processor { avx2: true, avx512: true, avx512_vnni: true };
         let plain = Processor { avx512_vnni: false, ..vnni };
         let measured = Manifest { measured: vec![Precision::Int8], ..Manifest::default_embedder() };
         let unmeasured = Manifest { measured: Vec::new(), ..measured.clone() };
