@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use super::embedding_queue::{EmbeddingQueue, Lane};
-use super::query_cache::{Key, QueryCache};
+use super::vector_cache::{Key, VectorCache};
 use crate::access::{Access, Upkeep};
 use crate::adapters::inference::{Embedder, InferenceError, Role, Tokens};
 use crate::adapters::store::{Store, StoreError};
@@ -21,6 +21,10 @@ const BULK_BATCH: usize = 64;
 const SHORT: usize = 1_024;
 /// Batches under way at once: while one is kept, the model has the next.
 const BATCHES_AHEAD: usize = 2;
+/// Questions whose vectors are remembered.
+const QUESTIONS: usize = 1_024;
+/// Sentences of answers whose vectors are remembered: who asks once about a chart asks again.
+const SENTENCES: usize = 8_192;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
@@ -35,7 +39,8 @@ pub enum EmbedError {
 pub struct EmbeddingPool {
     embedder: Arc<Embedder>,
     queue: EmbeddingQueue,
-    questions: QueryCache,
+    questions: VectorCache,
+    sentences: VectorCache,
     metrics: Arc<Metrics>,
 }
 
@@ -46,7 +51,8 @@ impl EmbeddingPool {
         metrics.describe_model(&embedder.precision().to_string(), embedder.vector_level());
         tracing::info!(precision = %embedder.precision(), vectors = embedder.vector_level(), "embedding model loaded");
         let queue = EmbeddingQueue::start(embedder.clone(), metrics.clone())?;
-        Ok(Self { embedder, queue, questions: QueryCache::default(), metrics })
+        let (questions, sentences) = (VectorCache::of(QUESTIONS), VectorCache::of(SENTENCES));
+        Ok(Self { embedder, queue, questions, sentences, metrics })
     }
 
     pub fn embedder(&self) -> &Embedder {
@@ -70,12 +76,21 @@ impl EmbeddingPool {
     }
 
     /// Vectors of an answer's candidate sentences, in order: somebody waits for them, so they go with the questions.
-    pub async fn sentences(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
+    /// Met again by the same caller, they are remembered.
+    pub async fn sentences(&self, access: &Access, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let keys: Vec<Key> = texts.iter().map(|text| Key::new(access, text)).collect();
+        let mut known: HashMap<Key, Vec<f32>> =
+            keys.iter().filter_map(|key| Some((*key, self.sentences.get(*key)?))).collect();
+        let missing: HashMap<Key, String> =
+            keys.iter().copied().zip(texts).filter(|(key, _)| !known.contains_key(key)).collect();
+        if !missing.is_empty() {
+            let (missing, texts): (Vec<Key>, Vec<String>) = missing.into_iter().unzip();
+            let tokens = self.tokenize(texts, Role::Passage).await?;
+            let vectors = self.queue.vectors(Lane::Urgent, tokens).await?;
+            missing.iter().zip(&vectors).for_each(|(key, vector)| self.sentences.keep(*key, vector));
+            known.extend(missing.into_iter().zip(vectors));
         }
-        let tokens = self.tokenize(texts, Role::Passage).await?;
-        self.queue.vectors(Lane::Urgent, tokens).await
+        keys.iter().map(|key| known.get(key).cloned().ok_or(EmbedError::Stopped)).collect()
     }
 
     /// Vectors of passages, in order; what the store knows already isn't embedded again.
@@ -185,7 +200,8 @@ mod tests {
         let texts = |of: usize| -> Vec<String> {
             (0..50).map(|n| format!("patient {of} {n} ") + &"has fever ".repeat(n % 7)).collect()
         };
-        let (one, two) = tokio::join!(pool.sentences(texts(1)), pool.sentences(texts(2)));
+        let ann = caller("ann").await;
+        let (one, two) = tokio::join!(pool.sentences(&ann, texts(1)), pool.sentences(&ann, texts(2)));
         for (vectors, texts) in [(one.unwrap(), texts(1)), (two.unwrap(), texts(2))] {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let expected = pool.embedder().embed(&texts, Role::Passage).unwrap();
@@ -194,7 +210,7 @@ mod tests {
                 assert!((one - other).abs() < 1e-5);
             }
         }
-        assert!(pool.sentences(Vec::new()).await.unwrap().is_empty());
+        assert!(pool.sentences(&ann, Vec::new()).await.unwrap().is_empty());
     }
 
     #[tokio::test]
@@ -206,6 +222,26 @@ mod tests {
         assert_eq!(pool.metrics.questions_remembered.get(), 1);
         pool.question(&bob, "has the patient fever").await.unwrap();
         assert_eq!(pool.metrics.questions_remembered.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn sentences_met_again_are_remembered_and_new_ones_computed() {
+        let pool = pool();
+        let ann = caller("ann").await;
+        let texts = |numbers: &[usize]| numbers.iter().map(|number| format!("patient has fever {number}")).collect();
+        let first = pool.sentences(&ann, texts(&[1, 2])).await.unwrap();
+        let computed = pool.metrics.embedding_tokens.get();
+        assert_eq!(
+            pool.sentences(&ann, texts(&[2, 1, 2])).await.unwrap(),
+            [&first[1], &first[0], &first[1]].map(Clone::clone)
+        );
+        assert_eq!(pool.metrics.embedding_tokens.get(), computed, "nothing is computed anew");
+        let again = pool.sentences(&ann, texts(&[3, 1])).await.unwrap();
+        assert_eq!((again.len(), &again[1]), (2, &first[0]));
+        assert!(pool.metrics.embedding_tokens.get() > computed);
+        let known = pool.metrics.embedding_tokens.get();
+        pool.sentences(&caller("bob").await, texts(&[1])).await.unwrap();
+        assert!(pool.metrics.embedding_tokens.get() > known, "another's are not");
     }
 
     #[tokio::test]

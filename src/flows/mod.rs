@@ -16,7 +16,6 @@ mod index_changes;
 mod ingest;
 mod original;
 mod policy;
-mod query_cache;
 mod rank;
 mod reading;
 mod receive_message;
@@ -28,6 +27,7 @@ mod retrieve;
 mod similar;
 mod subjects;
 mod take_file;
+mod vector_cache;
 
 pub use admission::{Admission, Busy, IngestLimits};
 pub use answer::{AnswerError, AnswerFlow, Begun, PASSAGES, Writer, Writing, cited};

@@ -27,7 +27,7 @@ use crate::stages::ground::{Settings, facts_were_silent};
 use crate::stages::name::without_name;
 use crate::stages::question::analyse;
 use conversation::Conversations;
-use writing::EVIDENCE;
+use writing::evidence_of;
 
 /// Passages that sentences are taken from.
 pub const PASSAGES: usize = 10;
@@ -89,7 +89,8 @@ impl AnswerFlow {
     pub async fn begin(&self, access: &Access, asked: &Query, may_write: bool) -> Result<Begun, AnswerError> {
         let query = self.without_name(access, asked).await?;
         let writes = may_write && self.writer.is_some();
-        let found = self.answer(access, &query, if writes { EVIDENCE } else { self.settings.max_sentences }).await?;
+        let wanted = if writes { evidence_of(self.settings) } else { self.settings };
+        let found = self.answer(access, &query, wanted).await?;
         let found = self.withhold_stale(access, found).await?;
         if !writes || found.route == Route::Facts {
             return Ok(Begun::Whole(found));
@@ -100,7 +101,7 @@ impl AnswerFlow {
         })
     }
 
-    async fn answer(&self, access: &Access, query: &Query, sentences: usize) -> Result<Answer, AnswerError> {
+    async fn answer(&self, access: &Access, query: &Query, wanted: Settings) -> Result<Answer, AnswerError> {
         let now = Timestamp::now();
         let facts = self.facts(access, query).await?;
         let question = analyse(&query.text, now, &facts.vocabulary());
@@ -108,7 +109,7 @@ impl AnswerFlow {
             return self.beside_later_documents(access, query, &question, answer).await;
         }
         let asked_facts = facts.are_asked(&question);
-        let mut answer = self.answer_by_text(access, query, &question, sentences).await?;
+        let mut answer = self.answer_by_text(access, query, &question, wanted).await?;
         if asked_facts && answer.status != AnswerStatus::Abstained {
             answer.route = Route::TextAfterFacts;
             answer.sentences.insert(0, facts_were_silent());

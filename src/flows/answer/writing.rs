@@ -12,11 +12,18 @@ use crate::domain::{
 };
 use crate::flows::subjects::Subjects;
 use crate::stages::deidentify::{Secret, mask, without_identifiers};
-use crate::stages::ground::verify;
+use crate::stages::ground::{Settings, verify};
 use crate::stages::prompt::{Draft, Drafted, holds_a_command, prompt, talks_to_a_machine};
 
 /// Sentences that a model gets as evidence, at most.
-pub(super) const EVIDENCE: usize = 8;
+const EVIDENCE: usize = 8;
+/// Least support of such a sentence, as a share of the best one's: a model may look further than an answer quotes.
+const EVIDENCE_FLOOR: f32 = 0.75;
+
+/// How evidence for a model is chosen.
+pub(super) fn evidence_of(settings: Settings) -> Settings {
+    Settings { max_sentences: EVIDENCE, support_floor: settings.support_floor.min(EVIDENCE_FLOOR), ..settings }
+}
 
 /// A model, and what it may be shown.
 #[derive(Clone)]
@@ -66,7 +73,7 @@ impl AnswerFlow {
         query: &Query,
         found: Answer,
     ) -> Result<Result<Writing, Answer>, AnswerError> {
-        let quoted = shortened(found.clone(), self.settings.max_sentences);
+        let quoted = shortened(found.clone(), &self.settings);
         let Some(writer) = self.writer.as_ref().filter(|_| found.status != AnswerStatus::Abstained) else {
             return Ok(Err(quoted));
         };
@@ -115,10 +122,13 @@ impl AnswerFlow {
     }
 }
 
-/// The first sentences only.
-fn shortened(mut answer: Answer, sentences: usize) -> Answer {
-    let connecting = answer.sentences.iter().filter(|sentence| sentence.check == Check::NotNeeded).count();
-    answer.sentences.truncate(sentences + connecting);
+/// What would have been quoted without a model.
+fn shortened(mut answer: Answer, settings: &Settings) -> Answer {
+    let is_quoted = |sentence: &&Sentence| sentence.check != Check::NotNeeded;
+    let best = answer.sentences.iter().filter(is_quoted).map(|sentence| sentence.support).fold(0.0, f32::max);
+    let connecting = answer.sentences.len() - answer.sentences.iter().filter(is_quoted).count();
+    answer.sentences.retain(|one| one.check == Check::NotNeeded || one.support >= best * settings.support_floor);
+    answer.sentences.truncate(settings.max_sentences + connecting);
     answer
 }
 

@@ -56,6 +56,8 @@ struct DocumentReading {
     /// Position of its best passage among the documents, from 0.
     place: usize,
     terms: TermSet,
+    /// Of its title and its date, which hold for each of its sentences.
+    context: TermSet,
 }
 
 impl<'a> Reading<'a> {
@@ -65,9 +67,11 @@ impl<'a> Reading<'a> {
         let mut documents = BTreeMap::<&DocumentKey, DocumentReading>::new();
         for (passage, found) in passages.iter().zip(passage_terms) {
             let place = documents.len();
-            let document = documents
-                .entry(&passage.document.key)
-                .or_insert_with(|| DocumentReading { place, terms: TermSet::new() });
+            let document = documents.entry(&passage.document.key).or_insert_with(|| DocumentReading {
+                place,
+                terms: TermSet::new(),
+                context: context_terms(passage),
+            });
             document.terms.extend(found);
         }
         Self { passages, terms, question_vector, documents }
@@ -93,9 +97,12 @@ impl<'a> Reading<'a> {
         cosine(self.question_vector, vector).map(|cosine| cosine.max(0.0))
     }
 
-    /// Share of the question's terms in a candidate with the section it stands in; `None` without terms.
+    /// Share of the question's terms in a candidate with the title, date and section it stands under; `None` without
+    /// terms. So a report's heading, which names what is asked for, is no nearer to it than what the report says.
     pub fn coverage(&self, passage: &Passage, text: &str) -> Option<f32> {
         let mut terms = term_set(text);
+        let context = self.documents.get(&passage.document.key).map(|document| &document.context);
+        terms.extend(context.into_iter().flatten().cloned());
         terms.extend(passage.hit.chunk.section.as_deref().map(term_set).unwrap_or_default());
         (!self.terms.is_empty()).then(|| self.terms.coverage(&terms))
     }
@@ -109,10 +116,16 @@ impl<'a> Reading<'a> {
 
 /// What a passage says with its title, section and date around it.
 fn passage_terms(passage: &Passage) -> TermSet {
-    let document = &passage.document.document;
     let mut terms = term_set(passage.text());
-    terms.extend(term_set(&document.title));
+    terms.extend(context_terms(passage));
     terms.extend(passage.hit.chunk.section.as_deref().map(term_set).unwrap_or_default());
+    terms
+}
+
+/// A document's title and date.
+fn context_terms(passage: &Passage) -> TermSet {
+    let document = &passage.document.document;
+    let mut terms = term_set(&document.title);
     let date = document.times.effective.or(document.times.source);
     terms.extend(date.map(|date| term_set(&date.date())).unwrap_or_default());
     terms

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::builders::{dated, in_section, lines, passage};
 use super::super::{Settings, candidates, verify};
-use super::select;
+use super::{promising, select};
 use crate::domain::{Abstention, Answer, AnswerStatus, Passage, PatientId, Span};
 use crate::stages::terms::terms;
 
@@ -60,6 +60,25 @@ fn the_sentence_that_answers_comes_first() {
     let answer = ask("Why was warfarin stopped?", &chart);
     assert_eq!(said(&answer)[0], "Warfarin was stopped after the bleed.");
     assert_eq!(cited(&answer, 0), ["walk"]);
+}
+
+#[test]
+fn what_promises_most_is_compared_in_the_order_it_came() {
+    let chart = [
+        passage("first", "Walks the dog every morning.\nWarfarin was stopped after the bleed."),
+        passage("second", "Sleeps well at night.\nWarfarin was stopped."),
+    ];
+    let all = candidates(&chart, lines);
+    let kept = promising("Why was warfarin stopped?", &chart, all.clone(), 2);
+    let texts: Vec<_> = kept.iter().filter_map(|candidate| candidate.text(&chart)).collect();
+    assert_eq!(texts, ["Warfarin was stopped after the bleed.", "Warfarin was stopped."]);
+    assert_eq!(promising("Why was warfarin stopped?", &chart, all.clone(), all.len()), all);
+}
+
+#[test]
+fn evidence_for_a_statement_tells_an_outcome() {
+    let chart = [passage("a", "Aspirin and stroke risk in women were studied.\nAspirin reduced stroke risk in women.")];
+    assert_eq!(said(&ask("Aspirin lowers stroke risk in women", &chart))[0], "Aspirin reduced stroke risk in women.");
 }
 
 #[test]

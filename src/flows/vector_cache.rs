@@ -1,7 +1,7 @@
-//! Vectors of the questions asked last, each kept for its caller alone.
+//! Vectors of texts that were embedded last for somebody who waited, each kept for its caller alone.
 //!
-//! A vector tells nothing that the question didn't, but how fast it comes would tell whether somebody else has asked
-//! the same: so tenant and caller are part of the key. Keys are digests; no question is held.
+//! A vector tells nothing that its text didn't, but how fast it comes would tell whether somebody else has asked
+//! the same: so tenant and caller are part of the key. Keys are digests; no text is held.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -9,9 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::access::Access;
-
-/// Of so many questions; beyond, the oldest goes.
-const QUESTIONS: usize = 1_024;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
@@ -32,8 +29,11 @@ impl Key {
     }
 }
 
-#[derive(Default)]
-pub(super) struct QueryCache(Mutex<Held>);
+pub(super) struct VectorCache {
+    /// Of so many texts; beyond, the oldest goes.
+    texts: usize,
+    held: Mutex<Held>,
+}
 
 #[derive(Default)]
 struct Held {
@@ -42,17 +42,21 @@ struct Held {
     keys: VecDeque<Key>,
 }
 
-impl QueryCache {
+impl VectorCache {
+    pub(super) fn of(texts: usize) -> Self {
+        Self { texts, held: Mutex::default() }
+    }
+
     pub(super) fn get(&self, key: Key) -> Option<Vec<f32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).vectors.get(&key).cloned()
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).vectors.get(&key).cloned()
     }
 
     pub(super) fn keep(&self, key: Key, vector: &[f32]) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.vectors.insert(key, vector.to_vec()).is_none() {
             held.keys.push_back(key);
         }
-        if held.keys.len() > QUESTIONS
+        if held.keys.len() > self.texts
             && let Some(oldest) = held.keys.pop_front()
         {
             held.vectors.remove(&oldest);
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_vector_is_found_by_the_one_who_asked_only() {
-        let cache = QueryCache::default();
+        let cache = VectorCache::of(4);
         cache.keep(Key::of(["north", "ann", "fever?"]), &[1.0]);
         assert_eq!(cache.get(Key::of(["north", "ann", "fever?"])), Some(vec![1.0]));
         for other in [["south", "ann", "fever?"], ["north", "bob", "fever?"], ["north", "annf", "ever?"]] {
@@ -76,13 +80,13 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_when_there_are_too_many() {
-        let cache = QueryCache::default();
+        let cache = VectorCache::of(4);
         let key = |number: usize| Key::of(["t", "c", &number.to_string()]);
-        for number in 0..QUESTIONS + 3 {
+        for number in 0..7 {
             cache.keep(key(number), &[0.5]);
             cache.keep(key(number), &[0.5]);
         }
-        let held = (0..QUESTIONS + 3).filter(|number| cache.get(key(*number)).is_some());
-        assert_eq!(held.collect::<Vec<_>>(), (3..QUESTIONS + 3).collect::<Vec<_>>());
+        let held = (0..7).filter(|number| cache.get(key(*number)).is_some());
+        assert_eq!(held.collect::<Vec<_>>(), (3..7).collect::<Vec<_>>());
     }
 }
