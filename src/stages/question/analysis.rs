@@ -12,7 +12,7 @@ use crate::domain::{Ask, FactKind, Timestamp};
 /// `known` are words that its answer may stand in (those of the patient's facts): a word of no list is taken for the
 /// nearest of them, of the lexicon's and of those questions are put with. `now` is what `last year` counts from.
 pub fn analyse(text: &str, now: Timestamp, known: &BTreeSet<String>) -> Question {
-    let (window, rest) = times::read(text, now);
+    let (window, rest) = times::read(&in_usual_order(text), now);
     let words = corrected(tokens(&rest), known);
     let names = names_in(&words);
     let said = Said::new(&words);
@@ -38,6 +38,16 @@ pub fn analyse(text: &str, now: Timestamp, known: &BTreeSet<String>) -> Question
         standing,
         negated: said.negated(),
         vitals: said.vitals(),
+    }
+}
+
+/// `Latex: is the patient allergic to it?` with what it is about at the end, since how a question begins says what it asks.
+fn in_usual_order(text: &str) -> String {
+    match text.split_once(": ") {
+        Some((about, asked)) if asking::begins_a_question(asked) => {
+            format!("{} {about}", asked.trim_end().trim_end_matches('?'))
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -165,6 +175,9 @@ mod tests {
             ("Why was metformin stopped?", Ask::Why),
             ("Who is the surgeon?", Ask::Other),
             ("When did he stop smoking?", Ask::Other),
+            ("Latex: is she allergic to it?", Ask::Presence),
+            ("Hypertension: does he have it?", Ask::Presence),
+            ("INR: what was the highest?", Ask::Highest),
         ] {
             assert_eq!(read(text).ask, ask, "{text}");
         }

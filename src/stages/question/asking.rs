@@ -415,6 +415,14 @@ pub(super) fn is_accounted_for(word: &str) -> bool {
     SCAFFOLD.contains(&word) || SAID.contains(&word) || BESIDE.contains(&word) || kind_of(word).is_some()
 }
 
+/// Whether a question begins here, by its first word.
+pub(super) fn begins_a_question(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
+    PRESENCE.contains(&first.as_str())
+        || LIST.contains(&first.as_str())
+        || ["when", "how", "why", "who"].contains(&first.as_str())
+}
+
 /// Every word that a question may be put with, for correcting spelling.
 pub(super) fn words() -> impl Iterator<Item = &'static str> {
     let kinds = KINDS.iter().flat_map(|(_, words)| words.iter());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{FactKind, StoredFact};
-use crate::stages::question::{Question, Sort, Thing, alike, facts_name, tokens};
+use crate::stages::question::{Question, Sort, Thing, alike, facts_name, names_in, tokens};
 
 use super::standing::{State, is_own, state};
 
@@ -29,10 +29,11 @@ const VITALS: [&str; 8] = [
 ];
 
 /// Units name nothing by themselves.
-const UNITS: [&str; 22] = [
+const UNITS: [&str; 23] = [
     "mg",
     "dl",
     "mmol",
+    "mol",
     "l",
     "g",
     "kg",
@@ -150,8 +151,17 @@ fn says_all(display: &str, subject: &[&String]) -> bool {
     if subject.is_empty() {
         return true;
     }
-    let words: BTreeSet<String> = tokens(display).into_iter().collect();
-    subject.iter().all(|wanted| words.iter().any(|word| one_word(wanted, word)))
+    let words = tokens(display);
+    subject
+        .iter()
+        .all(|wanted| words.iter().any(|word| one_word(wanted, word)) || stands_by_another_name(wanted, &words))
+}
+
+/// `Na` in a question for `Naproxen sodium`, `BMI` in one for `Body mass index 40+ - severely obese`.
+fn stands_by_another_name(wanted: &String, words: &[String]) -> bool {
+    let named = names_in(std::slice::from_ref(wanted));
+    let things = named.iter().flat_map(|named| &named.things);
+    things.flat_map(|thing| &thing.entry().names).any(|name| stands_in(name, words))
 }
 
 fn one_word(wanted: &str, word: &str) -> bool {

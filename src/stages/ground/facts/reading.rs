@@ -190,8 +190,16 @@ fn extreme<'a>(facts: &[&'a StoredFact], ask: Ask) -> Option<Found<'a>> {
             Ask::Highest => values.max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.fact.effective.cmp(&b.1.fact.effective))),
             _ => values.min_by(|a, b| a.0.total_cmp(&b.0).then(b.1.fact.effective.cmp(&a.1.fact.effective))),
         };
-        lines.extend(best.map(|(_, stored)| stored));
+        lines.extend(best);
     }
+    // What is measured in one unit compares, under whatever codes it was sent.
+    if series.iter().all(|one| series.first().is_some_and(|first| one.unit == first.unit)) {
+        lines.sort_by(|one, other| one.0.total_cmp(&other.0));
+        if ask == Ask::Highest {
+            lines.reverse();
+        }
+    }
+    let lines = lines.into_iter().map(|(_, stored)| stored).collect();
     Some(Found { series, ..found(ask, lines) })
 }
 

@@ -125,6 +125,32 @@ fn a_trend_is_a_series_of_one_code_oldest_first() {
 }
 
 #[test]
+fn the_highest_is_the_highest_under_whatever_code_it_was_sent() {
+    let chart = [
+        result("Hematocrit [Volume Fraction] of Blood", Some("20570-8"), 30.9, "%", "2016-05-24"),
+        result("Hematocrit [Volume Fraction] of Blood by Automated count", Some("4544-3"), 43.0, "%", "2020-05-12"),
+    ];
+    for (text, day) in [("highest hematocrit", "2020-05-12"), ("lowest hematocrit", "2016-05-24")] {
+        let first = ask(text, &chart, |found| found.unwrap().lines[0].fact.effective.unwrap().date());
+        assert_eq!(first, day, "{text}");
+    }
+}
+
+#[test]
+fn a_short_form_within_a_name_is_understood() {
+    let chart = [
+        fact(FactKind::Medication, "Naproxen sodium 220 MG Oral Tablet", "active", "2025-01-01"),
+        fact(FactKind::Condition, "Body mass index 40+ - severely obese", "active", "1998-03-25"),
+    ];
+    for text in ["Is he on naproxen Na?", "Does the patient currently take naproxen sodium?"] {
+        assert_eq!(ask(text, &chart, |found| found.unwrap().verdict), Some(Verdict::Yes), "{text}");
+    }
+    let onset =
+        ask("When was BMI 40+ - severely obese diagnosed?", &chart, |found| found.unwrap().lines[0].line.clone());
+    assert_eq!(onset, "Body mass index 40+ - severely obese (active) 1998-03-25");
+}
+
+#[test]
 fn yes_and_no_follow_the_standing() {
     for (text, expected) in [
         ("Is the patient on lisinopril?", Some(Verdict::Yes)),
