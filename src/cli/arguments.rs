@@ -160,6 +160,9 @@ pub struct EvalAnswersOptions {
     /// Instead: a judged set in BEIR layout, for its evidence sentences (evidence.jsonl) or its right documents
     #[arg(long)]
     pub evidence: Option<PathBuf>,
+    /// Which half of the judged evidence: `train` to tune on, `test` to report
+    #[arg(long, default_value = "test")]
+    pub split: String,
     /// Questions of the judged set, at most
     #[arg(long, default_value_t = usize::MAX)]
     pub limit: usize,

@@ -1,6 +1,6 @@
 //! The sentences that are chosen as evidence, and the documents they come from, held against judgements.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -103,8 +103,8 @@ pub async fn measure(
         .into_iter()
         .map(|document| (DocumentId::derive(&SourceId::new(eval::SOURCE), &document.id).to_string(), document))
         .collect();
-    let judged = judged_sentences(folder)?;
-    let relevant = eval::relevant(folder)?;
+    let judged = judged_sentences(folder, &options.split)?;
+    let relevant = relevant(folder, &judged)?;
     let (mut ours, mut baseline) = (Matches::default(), Matches::default());
     let (mut said, mut right, mut first_right, mut answered, mut verbatim, mut queries) = (0, 0, 0, 0, 0, 0);
     for query in eval::read_lines::<eval::JudgedQuery>(&folder.join("queries.jsonl"))? {
@@ -147,8 +147,20 @@ pub async fn measure(
     })
 }
 
-/// Of the test half: the other is there to tune on.
-fn judged_sentences(folder: &Path) -> Result<BTreeMap<String, BTreeSet<Place>>, Failure> {
+/// The documents that are right: those of the judged sentences, else of the usual judgements.
+fn relevant(
+    folder: &Path,
+    judged: &BTreeMap<String, BTreeSet<Place>>,
+) -> Result<BTreeMap<String, HashSet<String>>, Failure> {
+    let mut relevant = eval::relevant(folder)?;
+    for (query, places) in judged {
+        relevant.entry(query.clone()).or_default().extend(places.iter().map(|(document, _)| document.clone()));
+    }
+    Ok(relevant)
+}
+
+/// Of one half of the set.
+fn judged_sentences(folder: &Path, split: &str) -> Result<BTreeMap<String, BTreeSet<Place>>, Failure> {
     let path = folder.join("evidence.jsonl");
     let mut judged: BTreeMap<String, BTreeSet<Place>> = BTreeMap::new();
     if !path.exists() {
@@ -156,7 +168,7 @@ fn judged_sentences(folder: &Path) -> Result<BTreeMap<String, BTreeSet<Place>>, 
     }
     for line in fs::read_to_string(path)?.lines().filter(|line| !line.trim().is_empty()) {
         let one: Judged = serde_json::from_str(line)?;
-        if one.split == "test" {
+        if one.split == split {
             let places = one.sentences.iter().map(|sentence| (one.doc_id.clone(), *sentence));
             judged.entry(one.query_id).or_default().extend(places);
         }

@@ -22,7 +22,7 @@ use crate::domain::{
     Answer, AnswerStatus, Check, Feed, Filters, Mode, PatientId, Query, SourceDescription, SourceId, TenantId, Verdict,
 };
 use crate::flows::PASSAGES;
-use questions::{Expected, Judged};
+use questions::{Expected, Judged, Variant};
 
 const TENANT: &str = "evaluation";
 /// Every sensitivity code that the records may carry: the evaluation reads all of them.
@@ -36,15 +36,33 @@ struct Tally {
     abstained: usize,
 }
 
+/// How questions fared that were put otherwise in one way.
+#[derive(Debug, Default, Serialize)]
+struct Varied {
+    asked: usize,
+    right: usize,
+    /// Of the questions as they were.
+    right_before: usize,
+}
+
+/// A question that was asked.
+struct Asked {
+    judged: Judged,
+    right: bool,
+    abstained: bool,
+}
+
 #[derive(Debug, Default, Serialize)]
 struct Report {
     by_sort: BTreeMap<String, Tally>,
     questions: usize,
     /// Of answerable questions to facts, the share that is right.
     structured_accuracy: f64,
-    /// The same of those put with typos, abbreviations and other word order.
+    /// Of answerable questions to texts.
+    text_accuracy: f64,
+    variants: BTreeMap<Variant, Varied>,
     variant_accuracy: f64,
-    /// Of the questions that the variants were made from.
+    /// Of the questions that the variants were made from, each as often as it was varied.
     accuracy_of_their_originals: f64,
     refusal_on_unanswerable: f64,
     refusal_on_answerable: f64,
@@ -69,7 +87,7 @@ pub async fn run(config: Config, options: EvalAnswersOptions) -> Done {
 
 async fn evaluate(config: Config, options: &EvalAnswersOptions) -> Result<Report, Failure> {
     let mut report = Report::default();
-    let mut asked: Vec<(Judged, bool, bool)> = Vec::new();
+    let mut asked: Vec<Asked> = Vec::new();
     let mut latencies = Vec::new();
     let mut quotes = (0, 0);
     let sets = [Some(hospital(&options.hospital)?), options.patients.as_deref().map(patients).transpose()?];
@@ -102,7 +120,7 @@ async fn evaluate(config: Config, options: &EvalAnswersOptions) -> Result<Report
                     judged.sort, judged.patient, judged.question, judged.expected, answer.status, answer.route
                 );
             }
-            asked.push((judged, right, answer.status == AnswerStatus::Abstained));
+            asked.push(Asked { judged, right, abstained: answer.status == AnswerStatus::Abstained });
         }
         app.store.close().await;
     }
@@ -115,33 +133,44 @@ async fn evaluate(config: Config, options: &EvalAnswersOptions) -> Result<Report
     Ok(report)
 }
 
-fn tally(report: &mut Report, asked: &[(Judged, bool, bool)]) {
-    let of =
-        |wanted: &dyn Fn(&Judged) -> bool| asked.iter().filter(|(judged, _, _)| wanted(judged)).collect::<Vec<_>>();
-    let right = |some: &[&(Judged, bool, bool)]| share(some.iter().filter(|(_, right, _)| *right).count(), some.len());
-    let refused =
-        |some: &[&(Judged, bool, bool)]| share(some.iter().filter(|(_, _, refused)| *refused).count(), some.len());
-    let is_structured = |judged: &Judged| judged.expected != Expected::Nothing && judged.sort != "text";
-    let with_variant: std::collections::BTreeSet<_> = asked
-        .iter()
-        .filter(|(judged, _, _)| judged.is_variant)
-        .map(|(judged, _, _)| (judged.sort, judged.patient.clone(), format!("{:?}", judged.expected)))
-        .collect();
-    let key = |judged: &Judged| (judged.sort, judged.patient.clone(), format!("{:?}", judged.expected));
+fn tally(report: &mut Report, asked: &[Asked]) {
+    let of = |wanted: &dyn Fn(&Judged) -> bool| asked.iter().filter(|one| wanted(&one.judged)).collect::<Vec<_>>();
+    let right = |some: &[&Asked]| share(some.iter().filter(|one| one.right).count(), some.len());
+    let refused = |some: &[&Asked]| share(some.iter().filter(|one| one.abstained).count(), some.len());
+    let plain = |judged: &Judged| judged.variant.is_none();
+    let answerable = |judged: &Judged| plain(judged) && judged.expected != Expected::Nothing;
     report.questions = asked.len();
-    report.structured_accuracy = right(&of(&|judged| is_structured(judged) && !judged.is_variant));
-    report.variant_accuracy = right(&of(&|judged| judged.is_variant));
-    report.accuracy_of_their_originals =
-        right(&of(&|judged| !judged.is_variant && with_variant.contains(&key(judged))));
+    report.structured_accuracy = right(&of(&|judged| answerable(judged) && judged.sort != "text"));
+    report.text_accuracy = right(&of(&|judged| answerable(judged) && judged.sort == "text"));
     report.refusal_on_unanswerable = refused(&of(&|judged| judged.expected == Expected::Nothing));
-    report.refusal_on_answerable = refused(&of(&|judged| judged.expected != Expected::Nothing && !judged.is_variant));
-    for (judged, right, refused) in asked {
-        let sort = if judged.is_variant { format!("{} (variant)", judged.sort) } else { judged.sort.to_owned() };
-        let tally = report.by_sort.entry(sort).or_default();
+    report.refusal_on_answerable = refused(&of(&answerable));
+    for one in asked {
+        let way = one.judged.variant.as_ref().map_or(String::new(), |(way, _)| format!(" ({way:?})"));
+        let tally = report.by_sort.entry(format!("{}{way}", one.judged.sort)).or_default();
         tally.asked += 1;
-        tally.right += usize::from(*right);
-        tally.abstained += usize::from(*refused);
+        tally.right += usize::from(one.right);
+        tally.abstained += usize::from(one.abstained);
     }
+    tally_variants(report, asked);
+}
+
+fn tally_variants(report: &mut Report, asked: &[Asked]) {
+    let before: BTreeMap<(&str, &str), bool> = asked
+        .iter()
+        .filter(|one| one.judged.variant.is_none())
+        .map(|one| ((one.judged.patient.as_str(), one.judged.question.as_str()), one.right))
+        .collect();
+    for one in asked {
+        let Some((way, original)) = &one.judged.variant else { continue };
+        let varied = report.variants.entry(*way).or_default();
+        varied.asked += 1;
+        varied.right += usize::from(one.right);
+        varied.right_before += usize::from(before.get(&(&one.judged.patient, original)) == Some(&true));
+    }
+    let sum = |of: fn(&Varied) -> usize| report.variants.values().map(of).sum::<usize>();
+    let all = sum(|varied| varied.asked);
+    (report.variant_accuracy, report.accuracy_of_their_originals) =
+        (share(sum(|varied| varied.right), all), share(sum(|varied| varied.right_before), all));
 }
 
 fn share(part: usize, whole: usize) -> f64 {
@@ -231,7 +260,8 @@ fn by_hand(path: &Path) -> Result<Vec<Judged>, Failure> {
             patient: one["patient"].as_str().unwrap_or_default().to_owned(),
             question: one["question"].as_str().unwrap_or_default().to_owned(),
             expected: if words.is_empty() { Expected::Nothing } else { Expected::Text(words) },
-            is_variant: false,
+            unit: None,
+            variant: None,
         });
     }
     Ok(questions)
