@@ -22,7 +22,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/opera
 	web/package.json web/vite.config.js web/tsconfig.json
 PREREQUISITES := bash scripts/check-prerequisites.sh
 
-.PHONY: help demo run build web web-if-node test bench bench-embed bench-index bench-memory bench-serving smoke scan lint licences clean-demo
+.PHONY: help demo run build web web-if-node test bench bench-answers bench-embed bench-index bench-memory bench-serving smoke scan lint licences clean-demo
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,11 @@ bench: build ## measure retrieval, embedding, ingest and search, each beside its
 	$(BINARY) models pull
 	cargo bench --locked --bench pipeline
 	cargo bench --locked --bench index
+	cargo bench --locked --bench answering
+
+bench-answers: build ## hold answers against known ones, and measure how soon they come over a long chart
+	$(BINARY) models pull
+	cargo bench --locked --profile $(PROFILE) --bench answering
 
 bench-index: build ## measure the vector side of the index beside faiss
 	$(BINARY) models pull
