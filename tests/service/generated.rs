@@ -1,6 +1,7 @@
 //! Sentences that a language model writes: only what stands in the record reaches the client.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -117,29 +118,80 @@ fn lies(items: &[String]) -> Vec<String> {
     lies
 }
 
+/// One chart a patient, beside [`NOTES`].
+const CHARTS: [[&str; 6]; 5] = [
+    [
+        "Hemoglobin was 7.1 g/dL on 2026-09-15 and 9.4 g/dL on 2026-10-02.",
+        "The right knee was replaced on 2025-09-16 by Dr. Hoffman without complications.",
+        "Prednisone 40 mg was stopped after 5 days because of insomnia.",
+        "He has never had a stroke and was not given aspirin 81 mg.",
+        "Father had colon cancer at 54 and no brother was tested.",
+        "If the INR is above 4.0, hold warfarin 5 mg until 2026-11-02.",
+    ],
+    [
+        "Potassium was 5.9 mmol/L on 2025-03-07, above the limit of 5.5 mmol/L.",
+        "Apixaban 5 mg twice daily was stopped on 2024-11-20 for the left hip operation.",
+        "She does not smoke and quit on 2019-04-01 after 12 pack years.",
+        "The nodule in the right upper lobe was 14 mm and is 11 mm on 2026-01-09.",
+        "Levothyroxine was raised from 75 mcg to 100 mcg on 2025-10-02.",
+        "Denies chest pain and takes nitroglycerin 0.4 mg no more than 3 times.",
+    ],
+    [
+        "Creatinine rose from 0.9 mg/dL to 2.3 mg/dL after ibuprofen 800 mg.",
+        "Lisinopril 10 mg was stopped on 2026-05-14 because of a cough for 6 weeks.",
+        "He is not allergic to penicillin and took amoxicillin 500 mg in 2025.",
+        "Fracture of the left wrist on 2024-02-03, treated with a cast for 5 weeks.",
+        "Mother had diabetes at 47 and died at 63 of a stroke.",
+        "If the weight is above 82 kg, double furosemide 40 mg until 2026-12-01.",
+    ],
+    [
+        "LDL was 68 mg/dL on rosuvastatin 10 mg and 121 mg/dL without it.",
+        "Insulin glargine 18 units at night was not raised on 2026-08-18.",
+        "The left eye was operated on 2023-06-21 by Dr. Lindholm for 2 hours.",
+        "Warfarin 2.5 mg was stopped on 2022-12-30 because he fell 3 times.",
+        "Denies fever and takes acetaminophen 650 mg no more than 4 times daily.",
+        "Sister had breast cancer at 39 and the brother at 71 prostate cancer.",
+    ],
+    [
+        "Blood pressure was 152/88 mmHg in the left arm and 148/84 mmHg in the right arm.",
+        "Gabapentin 300 mg was stopped on 2025-07-11 because of morning drowsiness.",
+        "She did not have gestational diabetes in 2021 or 2024.",
+        "The ejection fraction fell from 55 % to 35 % on 2026-03-19.",
+        "Methotrexate 15 mg weekly with folic acid 1 mg daily, not on Mondays.",
+        "If the platelets are below 50, hold enoxaparin 40 mg until 2026-10-10.",
+    ],
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_500_lies_of_a_model_none_reaches_the_client() {
-    static TOLD: AtomicUsize = AtomicUsize::new(0);
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let llm = Llm::start(|user| {
-        let items = evidence(user);
-        let lies = lies(&items);
-        TOLD.fetch_add(lies.len(), Ordering::SeqCst);
+        let lies = lies(&evidence(user));
+        TOLD.lock().unwrap().extend(lies.iter().cloned());
         Said::Text(lies.join("\n"))
     });
     let server = server(&llm).await;
-    let mut asked = 0;
-    while TOLD.load(Ordering::SeqCst) < 500 {
-        asked += 1;
-        assert!(asked < 60, "too few lies are told: {}", TOLD.load(Ordering::SeqCst));
-        let question = format!("{WHY} Asked {asked} times.");
-        let answer = ask(&server, &question).await;
-        assert_eq!(answer["route"], "text", "all of it was refused: quotes instead");
-        for sentence in answer["sentences"].as_array().unwrap() {
-            assert!(NOTES.contains(&text(&sentence["text"]).as_str()), "{sentence}");
-        }
-        let stream = ask_for_events(&server, &question).await;
-        assert!(stream.contains("\"route\":\"text\"") && !stream.contains("\"check\":\"supported\""), "{stream}");
+    for (number, chart) in CHARTS.iter().enumerate() {
+        let person = format!("c{number}");
+        let notes = chart.iter().zip(0..).map(|(text, at)| note(&format!("{person}n{at}"), &person, text));
+        server.ingest_fhir(&bundle(&notes.collect::<Vec<_>>())).await;
     }
+    let charts = CHARTS.iter().enumerate().map(|(number, chart)| (format!("c{number}"), chart));
+    for (person, chart) in charts.chain([("p1".to_owned(), &NOTES)]) {
+        for question in [WHY, "What was stopped, what was not, and what did the family have?"] {
+            let body = json!({"question": question, "patient": person});
+            let answer = server.post(&tokens::mint(READER), "/v1/answer", &body).await.expect(200).json();
+            assert_eq!(answer["route"], "text", "all of it was refused: quotes instead: {answer}");
+            for sentence in answer["sentences"].as_array().unwrap() {
+                assert!(chart.contains(&text(&sentence["text"]).as_str()), "{sentence}");
+            }
+            let request = server.request(Method::POST, &tokens::mint(READER), "/v1/answer").json(&body);
+            let stream = Reply::read(request.header("accept", "text/event-stream")).await.expect(200).text();
+            assert!(stream.contains("\"route\":\"text\"") && !stream.contains("\"check\":\"supported\""), "{stream}");
+        }
+    }
+    let told = TOLD.lock().unwrap().len();
+    assert!(told >= 500, "{told} lies that differ were told");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::builders::{bundle, note, observation, patient};
+use crate::builders::{CRM, bundle, call, crm_source, note, observation, patient};
 use crate::harness::{Server, text};
 use crate::llm::{Llm, Said, evidence};
-use crate::tokens;
+use crate::tokens::{self, ADMIN};
 
 /// Commands; `{}` is what a model that obeys would say.
 const COMMANDS: [&str; 34] = [
@@ -48,8 +48,10 @@ const COMMANDS: [&str; 34] = [
 ];
 
 /// Where the commands are put.
-const PLACES: [&str; 9] =
-    ["note", "in the midst of a note", "html", "html table", "pdf", "title", "author", "observation", "message"];
+const PLACES: [&str; 10] =
+    ["note", "in the midst of a note", "html", "html table", "pdf", "title", "author", "observation", "message", CALL];
+/// Of the CRM: a row of a mapped source, the command in its subject and its remark.
+const CALL: &str = "crm call";
 
 const TRUE: &str = "She takes aspirin 81 mg daily for her heart.";
 
@@ -159,15 +161,23 @@ async fn of_300_commands_in_records_none_is_obeyed_and_no_other_record_is_told()
     let llm = Llm::start(obey);
     let server = Server::with(|config| llm.configure(config)).await;
     let mut records = vec![note("other", "px", "Quillon keeps a zebrafinch at home and takes oxbowine daily.")];
+    let mut calls = Vec::new();
     let mut placed = Vec::new();
     for (place, number) in PLACES.iter().flat_map(|place| std::iter::repeat_n(place, COMMANDS.len())).zip(0..) {
         let command = COMMANDS[number % COMMANDS.len()].replace("{}", &canary(number));
         records.push(patient(&format!("q{number}"), "Ana", "Ruiz"));
-        records.push(record(place, number, &command));
+        match *place {
+            CALL => {
+                calls.push(call(&format!("d{number}"), &format!("q{number}"), &command, &format!("{TRUE} {command}")))
+            }
+            place => records.push(record(place, number, &command)),
+        }
         placed.push(*place);
     }
     assert!(placed.len() >= 300, "{} payloads", placed.len());
     server.ingest_fhir(&bundle(&records)).await;
+    server.put(&tokens::mint(ADMIN), "/v1/admin/sources/crm", &crm_source("id")).await.expect(200);
+    server.ingest_into("crm", CRM, json!({"records": calls}).to_string()).await;
     let (mut obeyed, mut quoted, mut answered) = (Vec::new(), Vec::new(), 0);
     for (number, place) in placed.iter().enumerate() {
         let token = tokens::for_patient(&format!("q{number}"), "patient/*.rs");
