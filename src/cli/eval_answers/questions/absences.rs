@@ -1,5 +1,7 @@
 //! Questions for what stands nowhere in the record.
 
+use jiff::ToSpan;
+
 use super::{Chart, Expected, Judged};
 
 impl Chart {
@@ -53,6 +55,13 @@ impl Chart {
         ];
         let absent = ABSENT.iter().filter(|(word, _)| !self.holds(word));
         absent.map(|(_, question)| self.ask("unanswerable", (*question).to_owned(), Expected::Nothing)).collect()
+    }
+
+    /// A day that the record doesn't name, soon after one that it does.
+    pub(super) fn day_without(&self, day: &str) -> Option<String> {
+        let day: jiff::civil::Date = day.parse().ok()?;
+        let later = (9..60).filter_map(|days| day.checked_add(days.days()).ok()).map(|day| day.to_string());
+        later.into_iter().find(|day| !self.everything.contains(day))
     }
 
     /// As a word's beginning.

@@ -56,6 +56,10 @@ impl Chart {
             if at_once(day) == 1 && days(&middle.time).len() == 1 {
                 all.push(self.ask("dated", format!("What was the {name} on {day}?"), value(middle)));
             }
+            // The same test on a day on which nothing happened.
+            let without = self.day_without(day).filter(|_| turn % 4 == 0);
+            let question = |day: String| format!("What was the {name} on {day}?");
+            all.extend(without.map(|day| self.ask("unanswerable", question(day), Expected::Nothing)));
             let highest = results.iter().max_by(|a, b| a.number.total_cmp(&b.number));
             if let Some(highest) =
                 highest.filter(|best| results.iter().filter(|one| one.number == best.number).count() == 1)

@@ -28,12 +28,15 @@ impl Chart {
                 by_day.entry(day.clone()).or_default().push(visit);
             }
         }
-        let ask = |(day, visits): (String, Vec<&Value>)| {
+        let put = |day: &str| format!("Why was the patient seen on {day}?");
+        let ask = |(day, visits): (&String, &Vec<&Value>)| {
             let [visit] = visits[..] else { return None };
             let reason = called(list(visit, "reasonCode").first()?)?;
-            let question = format!("Why was the patient seen on {day}?");
-            Some(self.ask("text", question, Expected::Text(vec![reason])))
+            Some(self.ask("text", put(day), Expected::Text(vec![reason])))
         };
-        by_day.into_iter().filter_map(ask).collect()
+        let mut all: Vec<Judged> = by_day.iter().filter_map(ask).collect();
+        let without = by_day.keys().step_by(4).filter_map(|day| self.day_without(day));
+        all.extend(without.map(|day| self.ask("unanswerable", put(&day), Expected::Nothing)));
+        all
     }
 }
