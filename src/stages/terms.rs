@@ -74,9 +74,12 @@ pub fn term_set(text: &str) -> TermSet {
     words(text).filter_map(term).collect()
 }
 
-/// Whether the question asks how things stand now: `latest`, `current`, `still`.
+/// Whether the question asks how things stand now: `latest`, `current`, `still`, or `what is`.
 pub fn asks_for_newest(question: &str) -> bool {
-    words(question).any(|word| word != "most" && NEWEST.contains(&word.to_lowercase().as_str()))
+    let mut asked = words(question).map(str::to_lowercase);
+    let (first, second) = (asked.next().unwrap_or_default(), asked.next().unwrap_or_default());
+    let is_present = first == "what's" || (first == "what" && ["is", "are"].contains(&second.as_str()));
+    is_present || words(question).any(|word| word != "most" && NEWEST.contains(&word.to_lowercase().as_str()))
 }
 
 fn term(word: &str) -> Option<String> {

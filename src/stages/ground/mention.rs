@@ -1,21 +1,26 @@
-//! What the question names must be mentioned: a passage about something else answers nothing.
+//! What the question names must be mentioned: a passage about something else, or of another time, answers nothing.
 
 use std::collections::BTreeMap;
 
 use super::facts::is_structured;
-use crate::domain::{Abstention, Ask, Citation, DocumentKey, DocumentStatus, Kind, Passage, Timestamp};
-use crate::stages::question::{Named, Question, Sort, Thing, alike, names_in, tokens};
+use crate::domain::{Abstention, Ask, Citation, DocumentKey, DocumentStatus, FactKind, Kind, Passage, Timestamp};
+use crate::stages::question::{Named, Question, Sort, Thing, alike, names_a_time_in, names_in, tokens};
 use crate::stages::sentences::sentences;
 
 /// Words that name a thing rather than describing it, at most.
 const NAMING: usize = 3;
 
-/// The passages whose documents mention each thing that the question names by a known name, in any of its names.
+/// The passages whose documents mention each thing that the question names by a known name, in any of its names, and are
+/// of the time that it names.
 ///
-/// Errors: no passage at all, or none that mentions them.
-pub fn without_unmentioned(question: &Question, passages: Vec<Passage>) -> Result<Vec<Passage>, Abstention> {
+/// Errors: no passage at all, or none that does.
+pub fn without_unmentioned(question: &Question, mut passages: Vec<Passage>) -> Result<Vec<Passage>, Abstention> {
     if passages.is_empty() {
         return Err(Abstention::NoEvidence);
+    }
+    passages.retain(|passage| is_of_its_time(question, passage));
+    if passages.is_empty() {
+        return Err(Abstention::NotMentioned);
     }
     let named: Vec<Thing> =
         question.things.iter().filter(|thing| thing.entry().sort != Sort::Demographic).copied().collect();
@@ -35,6 +40,23 @@ pub fn without_unmentioned(question: &Question, passages: Vec<Passage>) -> Resul
     let kept: Vec<Passage> =
         passages.into_iter().filter(|passage| mentions.get(&passage.document.key) == Some(&true)).collect();
     if kept.is_empty() { Err(Abstention::NotMentioned) } else { Ok(kept) }
+}
+
+/// A document of another time says nothing of what happened then, unless it names that time. What lasts (a medicine, a
+/// problem) may have begun long before.
+fn is_of_its_time(question: &Question, passage: &Passage) -> bool {
+    let document = &passage.document.document;
+    let written = document.times.effective.or(document.times.source);
+    !question.window.is_closed()
+        || asks_for_what_lasts(question)
+        || written.is_none_or(|time| question.window.holds(Some(time)))
+        || names_a_time_in(passage.text(), question.window)
+}
+
+fn asks_for_what_lasts(question: &Question) -> bool {
+    const LASTING: [FactKind; 4] = [FactKind::Medication, FactKind::Condition, FactKind::Allergy, FactKind::CarePlan];
+    let of_things = question.things.iter().flat_map(|thing| thing.entry().sort.kinds());
+    question.kinds.iter().chain(of_things).any(|kind| LASTING.contains(kind))
 }
 
 fn said(word: &str, text: &[String]) -> bool {
@@ -133,4 +155,46 @@ fn distance(name: &std::ops::Range<usize>, at: usize) -> usize {
 
 fn is_drug(name: &Named) -> bool {
     name.things.iter().any(|thing| matches!(thing.entry().sort, Sort::Drug | Sort::DrugGroup))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::builders::{dated, passage};
+    use super::without_unmentioned;
+    use crate::domain::{Abstention, Timestamp};
+    use crate::stages::question::analyse;
+
+    fn kept(question: &str) -> Result<Vec<String>, Abstention> {
+        let chart = vec![
+            dated(passage("march", "Potassium 4.1 today."), "2024-03-01"),
+            dated(passage("review", "Potassium was 5.9 on May 11, 2024."), "2025-01-20"),
+            passage("undated", "Potassium is watched."),
+            dated(passage("order", "Warfarin 5 mg daily."), "2021-02-09"),
+        ];
+        let question = analyse(question, Timestamp::parse("2026-11-28").unwrap(), &BTreeSet::new());
+        let kept = without_unmentioned(&question, chart)?;
+        Ok(kept.iter().map(|passage| passage.document.key.id.to_string()).collect())
+    }
+
+    #[test]
+    fn of_another_time_only_what_names_the_time_is_kept() {
+        assert_eq!(kept("Why was the potassium high in May 2024?").unwrap(), ["review", "undated"]);
+        assert_eq!(kept("What was the potassium on 2024-03-01?").unwrap(), ["march", "undated"]);
+        assert_eq!(kept("Why was the potassium high?").unwrap(), ["march", "review", "undated"]);
+    }
+
+    #[test]
+    fn what_lasts_may_have_begun_before() {
+        assert_eq!(kept("What dose of warfarin did she take in 2024?").unwrap(), ["order"]);
+    }
+
+    #[test]
+    fn nothing_of_the_time_is_not_mentioned() {
+        let chart = vec![dated(passage("march", "Potassium 4.1 today."), "2024-03-01")];
+        let question =
+            analyse("What was the potassium on 2024-03-12?", Timestamp::parse("2026-11-28").unwrap(), &BTreeSet::new());
+        assert_eq!(without_unmentioned(&question, chart), Err(Abstention::NotMentioned));
+    }
 }

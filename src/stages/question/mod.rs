@@ -23,6 +23,7 @@ pub use analysis::analyse;
 pub use follow_up::resolve;
 pub use lexicon::{Entry, Named, Sort, Thing, facts_name, names_in, tokens};
 pub use spelling::alike;
+pub use times::names_a_time_in;
 
 /// The time that a question is about; bounds are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -34,6 +35,11 @@ pub struct Window {
 impl Window {
     pub fn is_open(self) -> bool {
         self.from.is_none() && self.to.is_none()
+    }
+
+    /// Whether it has a beginning and an end: `on 2025-03-05`, `in May 2024`, `the last 6 months`.
+    pub fn is_closed(self) -> bool {
+        self.from.is_some() && self.to.is_some()
     }
 
     /// What carries no time lies in the open window only.

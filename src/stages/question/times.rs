@@ -32,6 +32,8 @@ static LAST: LazyLock<Regex> = LazyLock::new(|| {
 });
 static NEAR: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(this year|this month|today|yesterday)\b"));
 
+static ANY: LazyLock<Regex> = LazyLock::new(|| regex(&format!(r"\b{}\b", *DATE)));
+
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern")
 }
@@ -62,6 +64,13 @@ pub(super) fn read(text: &str, now: Timestamp) -> (Window, String) {
         return (window, without(&lower, &found));
     }
     (Window::default(), lower)
+}
+
+/// Whether a text names a day, month or year that lies in the window.
+pub fn names_a_time_in(text: &str, window: Window) -> bool {
+    let lower = text.to_lowercase();
+    let lies_in = |(start, end): (Timestamp, Timestamp)| window.holds(Some(start)) && window.holds(Some(end));
+    ANY.find_iter(&lower).filter_map(|found| bounds(found.as_str())).any(lies_in)
 }
 
 fn without(text: &str, found: &Captures<'_>) -> String {
@@ -173,7 +182,7 @@ fn month(word: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{names_a_time_in, read};
     use crate::domain::Timestamp;
 
     fn window(text: &str) -> (String, String, String) {
@@ -202,6 +211,17 @@ mod tests {
             ("furosemide 40 mg", "", "", "furosemide 40 mg"),
         ] {
             assert_eq!(window(text), (from.to_owned(), to.to_owned(), rest.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_names_a_time_in_a_window_only_when_all_of_it_lies_there() {
+        let may = super::read("INR in May 2024", Timestamp::parse("2026-11-28").unwrap()).0;
+        for text in ["seen 2024-05-11", "on May 9, 2024 he bled", "INR of May 2024"] {
+            assert!(names_a_time_in(text, may), "{text}");
+        }
+        for text in ["seen 2024-06-01", "all of 2024", "in May", ""] {
+            assert!(!names_a_time_in(text, may), "{text}");
         }
     }
 

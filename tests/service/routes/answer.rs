@@ -138,3 +138,20 @@ async fn a_bad_question_is_a_problem_also_for_a_stream() {
     let request = server.request(Method::POST, &tokens::mint(READER), "/v1/answer").json(&json!({"question": ""}));
     Reply::read(request.header("accept", "text/event-stream")).await.problem(400, "query_empty");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_of_the_time_in_question_answers_first() {
+    let server = Server::start().await;
+    let mut records = vec![patient("p1", "Ana", "Ruiz")];
+    let others = 0..15;
+    records.extend(others.map(|number| {
+        note(&format!("n{number}"), "p1", &format!("Aspirin was stopped because of nausea on day {number}."))
+    }));
+    let mut then = note("then", "p1", "Aspirin was stopped because of the bleed.");
+    then["date"] = json!("2021-05-07T08:00:00Z");
+    records.push(then);
+    server.ingest_fhir(&bundle(&records)).await;
+    let body = json!({"question": "Why was aspirin stopped in May 2021?", "patient": "p1"});
+    let answer = server.post(&tokens::mint(READER), "/v1/answer", &body).await.expect(200).json();
+    assert_eq!(answer["sentences"][0]["text"], "Aspirin was stopped because of the bleed.", "{answer}");
+}
