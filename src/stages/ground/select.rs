@@ -4,7 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 
 use super::evidence::{Reading, cosine};
-use super::outcome::{OUTCOME_GAIN, is_statement, tells_outcome};
+use super::outcome::{LATE_GAIN, OUTCOME_GAIN, is_statement, tells_outcome};
 use super::reason::{SOUGHT_GAIN, asks_for_findings, asks_for_reason, gives_findings, gives_reason};
 use super::verify::gist;
 use super::{Candidate, Evidence, Settings, fold};
@@ -65,7 +65,10 @@ fn prefer(question: &str, scored: &mut [Scored<'_>]) {
         scored.iter_mut().filter(tells).for_each(|one| one.gain(SOUGHT_GAIN));
     }
     if is_statement(question) {
-        scored.iter_mut().filter(|one| tells_outcome(one.text)).for_each(|one| one.gain(OUTCOME_GAIN));
+        for one in scored.iter_mut() {
+            let outcome = if tells_outcome(one.text) { OUTCOME_GAIN } else { 0.0 };
+            one.gain(outcome + LATE_GAIN * one.lateness());
+        }
     }
     if asks_for_newest(question) {
         let bar = scored.iter().map(|one| one.relevance).fold(0.0, f32::max) * AS_RELEVANT;
@@ -104,16 +107,22 @@ struct Scored<'a> {
     vector: &'a [f32],
     /// Of the sentence itself to the question, 0 to 1.
     relevance: f32,
-    /// Relevance and the document's standing, 0 to 1.
+    /// Relevance and the document's standing, 0 to 1, and what it gained.
     support: f32,
     /// Whether its age decides its place: about as relevant as the best, and the newest was asked for.
     leads: bool,
 }
 
 impl Scored<'_> {
+    /// Beyond 1, if need be: what gains must not stand level with what didn't.
     fn gain(&mut self, by: f32) {
-        self.relevance = (self.relevance + by).min(1.0);
-        self.support = (self.support + by).min(1.0);
+        self.relevance += by;
+        self.support += by;
+    }
+
+    /// 0 at the beginning of its document, towards 1 at the end.
+    fn lateness(&self) -> f32 {
+        self.span.start as f32 / self.passage.document.document.text.len().max(1) as f32
     }
 
     fn same_patient(&self, other: &Self) -> bool {
@@ -210,7 +219,7 @@ fn pick<'a>(scored: Vec<Scored<'a>>, settings: &Settings) -> Vec<Vec<Scored<'a>>
 }
 
 fn sentence(mut said: Vec<Scored<'_>>, settings: &Settings) -> Option<Sentence> {
-    let support = said.iter().map(|one| one.support).fold(0.0, f32::max);
+    let support = said.iter().map(|one| one.support).fold(0.0, f32::max).min(1.0);
     said.sort_by_key(|one| (Reverse(one.passage.document.as_of()), one.passage.document.key.clone()));
     let text = fold(said.first()?.text);
     let citations = said.iter().take(settings.max_citations.max(1)).map(cite).collect();
