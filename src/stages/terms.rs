@@ -13,10 +13,10 @@ const STOP: &[&str] = &[
     "during", "each", "ever", "find", "for", "from", "get", "give", "given", "had", "hadn", "has", "hasn", "have",
     "haven", "having", "he", "her", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "isn", "it", "its",
     "know", "list", "many", "may", "me", "might", "much", "my", "no", "not", "of", "on", "or", "our", "out", "patient",
-    "patients", "please", "shall", "she", "should", "show", "so", "some", "such", "take", "taken", "takes", "taking",
-    "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "up",
-    "us", "was", "wasn", "we", "were", "weren", "what", "when", "where", "whether", "which", "while", "who", "whom",
-    "whose", "why", "will", "with", "would", "you", "your",
+    "patients", "please", "seen", "shall", "she", "should", "show", "so", "some", "such", "take", "taken", "takes",
+    "taking", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to",
+    "up", "us", "was", "wasn", "we", "were", "weren", "what", "when", "where", "whether", "which", "while", "who",
+    "whom", "whose", "why", "will", "with", "would", "you", "your",
 ];
 
 /// Words that ask for the newest; they say when, so no text has to hold them.
@@ -324,6 +324,8 @@ mod tests {
     fn questions_about_now_are_known() {
         assert!(asks_for_newest("What is her current dose?"));
         assert!(asks_for_newest("Still smoking?"));
+        assert!(asks_for_newest("What is the code status?"));
+        assert!(!asks_for_newest("What was the code status?"));
         assert!(!asks_for_newest("Which drugs help most?"));
         assert!(!asks_for_newest("When did the pain start?"));
     }

@@ -178,7 +178,7 @@ async fn of_500_lies_of_a_model_none_reaches_the_client() {
     }
     let charts = CHARTS.iter().enumerate().map(|(number, chart)| (format!("c{number}"), chart));
     for (person, chart) in charts.chain([("p1".to_owned(), &NOTES)]) {
-        for question in [WHY, "What was stopped, what was not, and what did the family have?"] {
+        for question in [WHY, "Why was it stopped, why was it not, and what of the family?"] {
             let body = json!({"question": question, "patient": person});
             let answer = server.post(&tokens::mint(READER), "/v1/answer", &body).await.expect(200).json();
             assert_eq!(answer["route"], "text", "all of it was refused: quotes instead: {answer}");

@@ -20,6 +20,8 @@ use crate::stages::terms::terms;
 pub struct EvidenceReport {
     queries: usize,
     answered: usize,
+    /// Reasons of the others.
+    refused: BTreeMap<String, usize>,
     /// Sentences of answers that stand in a document judged relevant, of all sentences.
     right_document: f64,
     /// First sentences likewise.
@@ -106,6 +108,7 @@ pub async fn measure(
     let judged = judged_sentences(folder, &options.split)?;
     let relevant = relevant(folder, &judged)?;
     let (mut ours, mut baseline) = (Matches::default(), Matches::default());
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
     let (mut said, mut right, mut first_right, mut answered, mut verbatim, mut queries) = (0, 0, 0, 0, 0, 0);
     for query in eval::read_lines::<eval::JudgedQuery>(&folder.join("queries.jsonl"))? {
         let Some(documents) = relevant.get(&query.id) else { continue };
@@ -118,6 +121,9 @@ pub async fn measure(
         let asked = Query::new(&query.text, Mode::Hybrid, Filters::default(), PASSAGES)?;
         let answer = app.answer.run(&access, &asked).await?;
         answered += usize::from(!answer.sentences.is_empty());
+        if let Some(reason) = answer.reason {
+            *refused.entry(format!("{reason:?}")).or_default() += 1;
+        }
         for (number, sentence) in answer.sentences.iter().enumerate() {
             let found = sentence.citations.first().and_then(|citation| given.get(citation.key.id.as_str()));
             let is_right = found.is_some_and(|found| documents.contains(&found.id));
@@ -139,6 +145,7 @@ pub async fn measure(
     Ok(EvidenceReport {
         queries,
         answered,
+        refused,
         right_document: share(right, said),
         first_right_document: share(first_right, answered),
         evidence: has_sentences.then(|| ours.scores()),

@@ -51,7 +51,8 @@ impl AnswerFlow {
         if is_narrowed || !window.is_closed() {
             return Ok(found);
         }
-        let filters = Filters { from: window.from, to: window.to, ..filters.clone() };
+        let Window { from, to } = window.anywhere();
+        let filters = Filters { from, to, ..filters.clone() };
         let then = Query { filters, limit: query.limit.div_ceil(2), ..query.clone() };
         let mut passages = self.retrieve.run(access, &then).await?.passages;
         let place = |passage: &Passage| (passage.document.key.clone(), passage.hit.chunk.ordinal);

@@ -18,7 +18,7 @@ use crate::stages::prompt::{Draft, Drafted, holds_a_command, prompt, talks_to_a_
 /// Sentences that a model gets as evidence, at most.
 const EVIDENCE: usize = 8;
 /// Least support of such a sentence, as a share of the best one's: a model may look further than an answer quotes.
-const EVIDENCE_FLOOR: f32 = 0.75;
+const EVIDENCE_FLOOR: f32 = 0.4;
 
 /// How evidence for a model is chosen.
 pub(super) fn evidence_of(settings: Settings) -> Settings {

@@ -49,7 +49,7 @@ fn is_of_its_time(question: &Question, passage: &Passage) -> bool {
     let written = document.times.effective.or(document.times.source);
     !question.window.is_closed()
         || asks_for_what_lasts(question)
-        || written.is_none_or(|time| question.window.holds(Some(time)))
+        || written.is_none_or(|time| question.window.anywhere().holds(Some(time)))
         || names_a_time_in(passage.text(), question.window)
 }
 
@@ -182,6 +182,11 @@ mod tests {
     fn of_another_time_only_what_names_the_time_is_kept() {
         assert_eq!(kept("Why was the potassium high in May 2024?").unwrap(), ["review", "undated"]);
         assert_eq!(kept("What was the potassium on 2024-03-01?").unwrap(), ["march", "undated"]);
+        assert_eq!(
+            kept("What was the potassium on 2024-02-29?").unwrap(),
+            ["march", "undated"],
+            "it was still the day before"
+        );
         assert_eq!(kept("Why was the potassium high?").unwrap(), ["march", "review", "undated"]);
     }
 

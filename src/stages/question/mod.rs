@@ -25,6 +25,8 @@ pub use lexicon::{Entry, Named, Sort, Thing, facts_name, names_in, tokens};
 pub use spelling::alike;
 pub use times::names_a_time_in;
 
+const MICROS_OF_AN_HOUR: i64 = 3_600_000_000;
+
 /// The time that a question is about; bounds are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Window {
@@ -40,6 +42,12 @@ impl Window {
     /// Whether it has a beginning and an end: `on 2025-03-05`, `in May 2024`, `the last 6 months`.
     pub fn is_closed(self) -> bool {
         self.from.is_some() && self.to.is_some()
+    }
+
+    /// With the hours by which a day begins earlier and ends later somewhere than it does in UTC.
+    pub fn anywhere(self) -> Self {
+        let moved = |time: Timestamp, hours: i64| Timestamp::from_micros(time.as_micros() + hours * MICROS_OF_AN_HOUR);
+        Self { from: self.from.map(|from| moved(from, -14)), to: self.to.map(|to| moved(to, 12)) }
     }
 
     /// What carries no time lies in the open window only.
