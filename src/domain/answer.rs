@@ -21,7 +21,7 @@ pub enum Abstention {
     NoEvidence,
     /// What matched doesn't support an answer well enough.
     WeakEvidence,
-    /// The question names something that nothing within reach mentions.
+    /// The question names something that nothing within reach mentions, or a time of which nothing tells.
     NotMentioned,
     /// What was found comes from feeds that have been silent for too long.
     StaleSources,
