@@ -83,12 +83,12 @@ async fn what_cannot_be_recorded_is_not_answered() {
 }
 
 /// A trail of some rows, copied for each damage that is done to it.
-struct Trail {
-    folder: tempfile::TempDir,
+pub struct Trail {
+    pub folder: tempfile::TempDir,
 }
 
 impl Trail {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let server = server().await;
         let reader = tokens::mint(READER);
         for number in 0..12 {

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod audit_bytes;
 mod bad_input;
 mod browsers;
 mod builders;
@@ -28,4 +29,5 @@ mod tokens;
 mod typed_writes;
 mod updates;
 mod wire;
+mod withdrawn;
 mod worlds;
