@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct SourceLabel {
@@ -225,14 +226,31 @@ pub fn keep_panics_silent() {
     }));
 }
 
-/// Structured lines on standard error; `filter` as in `info,anamnesis=debug`.
-pub fn start_logging(filter: &str, json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
+/// What others write is cut, whatever is asked for.
+const CUT: [&str; 9] = [
     // It writes an error for each request that it can't parse: whoever sends more must not fill the disk with them.
-    let filter = filter.add_directive("actix_http::h1=off".parse().expect("a fixed directive"));
+    "actix_http::h1=off",
     // The PDF library's warnings quote the file that is being read.
-    let filter = filter.add_directive("lopdf=off".parse().expect("a fixed directive"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    "lopdf=off",
+    // Below this they quote paths with ids of patients, addresses, heads of requests, or what is sent.
+    "actix_http=info",
+    "actix_server=info",
+    "actix_web=info",
+    "h2=info",
+    "hyper=info",
+    "hyper_util=info",
+    "reqwest=info",
+];
+
+/// Which lines are written, of those that `asked` names, as in `info,anamnesis=debug`; `info` when it can't be read.
+pub fn lines_written(asked: &str) -> EnvFilter {
+    let filter = EnvFilter::try_new(asked).unwrap_or_else(|_| "info".into());
+    CUT.iter().fold(filter, |filter, cut| filter.add_directive(cut.parse().expect("a fixed directive")))
+}
+
+/// Structured lines on standard error; `filter` as [`lines_written`] takes it.
+pub fn start_logging(filter: &str, json: bool) {
+    let lines = tracing_subscriber::fmt().with_env_filter(lines_written(filter)).with_writer(std::io::stderr);
     // A second start (tests in one process) keeps the first.
     let _ = if json { lines.json().try_init() } else { lines.try_init() };
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anamnesis::http::openapi_document;
 use regex::Regex;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::harness::Reply;
@@ -28,6 +28,7 @@ const SEED: u64 = 20_261_128;
 const MESSAGES: usize = 200;
 /// After so many requests the glass is broken anew, long before the grant ends.
 const RENEWAL: usize = 5_000;
+const ATTEMPTS: usize = 3;
 
 /// Method and path of every route that takes a token.
 fn routes() -> Vec<(String, String)> {
@@ -109,7 +110,18 @@ impl Fuzz {
         (reply.status, showed)
     }
 
+    /// The answer; asked again where the machine stood still for so long that the server let the connection go.
     async fn reply(&self, who: &Principal, asked: &Asked) -> Reply {
+        for _ in 0..ATTEMPTS {
+            match Reply::attempt(self.request(who, asked).await).await {
+                Ok(reply) => return reply,
+                Err(error) => assert!(!error.is_timeout(), "{error}"),
+            }
+        }
+        panic!("{} {} breaks the connection", asked.method, asked.path)
+    }
+
+    async fn request(&self, who: &Principal, asked: &Asked) -> RequestBuilder {
         let method = Method::from_bytes(asked.method.as_bytes()).unwrap();
         let mut request = self.world.server.request(method, &token(who), &asked.path);
         if let Some(body) = &asked.body {
@@ -121,7 +133,7 @@ impl Fuzz {
         if who.breaks_glass {
             request = request.header("x-break-glass", self.world.grant.read().await.as_str());
         }
-        Reply::read(request).await
+        request
     }
 
     async fn message(&self, number: usize) {
