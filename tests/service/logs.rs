@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anamnesis::telemetry::lines_written;
 use regex::bytes::Regex;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// More than an operator would ask for: all but the statements of the database, which are always the same.
 const FILTER: &str = "debug,anamnesis=trace,sqlx=info";
@@ -48,8 +51,8 @@ static LINES: AtomicUsize = AtomicUsize::new(0);
 /// Begins to read what is logged, once for the process.
 pub fn watch() {
     static BEGUN: LazyLock<()> = LazyLock::new(|| {
-        let lines = tracing_subscriber::fmt().json().with_env_filter(lines_written(FILTER)).with_writer(|| Reader);
-        lines.try_init().expect("nothing else logs in these tests");
+        let lines = tracing_subscriber::fmt::layer().json().with_writer(|| Reader).with_filter(lines_written(FILTER));
+        tracing_subscriber::registry().with(lines).try_init().expect("nothing else logs in these tests");
     });
     LazyLock::force(&BEGUN);
 }
@@ -61,8 +64,8 @@ pub fn lines() -> usize {
 
 /// The first private word in a text.
 pub fn private_word(text: &[u8]) -> Option<String> {
-    let words = PRIVATE.find_iter(text).map(|found| String::from_utf8_lossy(found.as_bytes()).to_lowercase());
-    words.into_iter().find(|word| !["keyword", "password"].contains(&word.as_str()))
+    let mut words = PRIVATE.find_iter(text).map(|found| String::from_utf8_lossy(found.as_bytes()).to_lowercase());
+    words.find(|word| !["keyword", "password"].contains(&word.as_str()))
 }
 
 struct Reader;
