@@ -22,7 +22,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/opera
 	web/package.json web/vite.config.js web/tsconfig.json
 PREREQUISITES := bash scripts/check-prerequisites.sh
 
-.PHONY: help demo run build web web-if-node test bench bench-answers bench-embed bench-index bench-memory bench-serving smoke scan lint licences clean-demo
+.PHONY: help demo run build web web-if-node test bench bench-answers bench-embed bench-index bench-memory bench-serving smoke scan lint licences clean-demo measure-guard
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -115,6 +115,10 @@ $(TARGET)/scan-venv/.installed: scripts/scan/requirements.txt
 
 scan: build $(TARGET)/scan-venv/.installed ## hold a running server to its OpenAPI document, by schemathesis
 	SCHEMATHESIS=$(TARGET)/scan-venv/bin/st bash scripts/scan.sh $(BINARY)
+
+measure-guard: build ## measure what audit costs, what time tells, and how soon an erasure shows
+	$(BINARY) models pull
+	python3 scripts/measure-guard.py $(BINARY)
 
 lint: ## formatting and clippy
 	cargo fmt --all --check

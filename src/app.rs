@@ -3,7 +3,7 @@
 mod origins;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +135,7 @@ impl App {
             AnswerFlow::new(retrieve.clone(), embedding, store.clone(), answer_settings(&config)).with_writer(writer);
         let ingest = IngestFlow::with_limits(store.clone(), metrics.clone(), ingest_limits(&config));
         let disclose = DiscloseFlow::new(store.clone(), retrieve.clone(), secret);
-        let policy = PolicyFlow::new(store.clone(), config.access.needs_roster, profiles(&config)?);
+        let policy = policy(&store, &config)?;
         Ok(Self {
             verifier,
             policy,
@@ -173,6 +173,18 @@ fn tls(config: &HttpConfig) -> Result<Option<Arc<ServerConfig>>, StartError> {
         (None, None) => Ok(None),
         _ => Err(StartError::Configuration("http: TLS needs certificate and private_key".to_owned())),
     }
+}
+
+/// Who is bound by what, beside their tokens.
+fn policy(store: &Store, config: &Config) -> Result<PolicyFlow, StartError> {
+    let unknown =
+        |name: &String| StartError::Configuration(format!("access.care_team_sources: {name} is no source's name"));
+    let teams = config.access.care_team_sources.iter();
+    let teams: BTreeSet<SourceId> =
+        teams.map(|name| SourceId::parse(name).ok_or_else(|| unknown(name))).collect::<Result<_, _>>()?;
+    // Where teams are lists, who is in none reaches nobody.
+    let needs_roster = config.access.needs_roster || !teams.is_empty();
+    Ok(PolicyFlow::new(store.clone(), needs_roster, profiles(config)?).with_teams_of(teams))
 }
 
 /// What each client may show. A word that isn't known would cap other than was meant, so the server doesn't start.

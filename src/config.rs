@@ -107,6 +107,8 @@ pub struct AnswerConfig {
 pub struct AccessConfig {
     /// Whether `user/` scopes reach those on the caller's loaded list only; default false: without a list, the tenant.
     pub needs_roster: bool,
+    /// Sources whose FHIR CareTeams list their patients for the practitioners in them; then `needs_roster` is meant, too.
+    pub care_team_sources: Vec<String>,
     /// A file with at least 32 bytes of secret that signs the anchors of the audit trail; default: one that is made in
     /// the data folder.
     pub audit_key_file: Option<PathBuf>,

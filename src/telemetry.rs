@@ -11,6 +11,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct SourceLabel {
@@ -225,14 +230,29 @@ pub fn keep_panics_silent() {
     }));
 }
 
-/// Structured lines on standard error; `filter` as in `info,anamnesis=debug`.
-pub fn start_logging(filter: &str, json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
+/// What others write is cut, whatever is asked for.
+const CUT: [&str; 2] = [
     // It writes an error for each request that it can't parse: whoever sends more must not fill the disk with them.
-    let filter = filter.add_directive("actix_http::h1=off".parse().expect("a fixed directive"));
+    "actix_http::h1=off",
     // The PDF library's warnings quote the file that is being read.
-    let filter = filter.add_directive("lopdf=off".parse().expect("a fixed directive"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    "lopdf=off",
+];
+
+/// Which lines are written, of those that `asked` names, as in `info,anamnesis=debug`; `info` when it can't be read.
+///
+/// Below `info` only our own: what others write there quotes paths with ids of patients, and pages that are read.
+pub fn lines_written<S>(asked: &str) -> impl Filter<S> + use<S> {
+    let filter = EnvFilter::try_new(asked).unwrap_or_else(|_| "info".into());
+    let filter = CUT.iter().fold(filter, |filter, cut| filter.add_directive(cut.parse().expect("a fixed directive")));
+    filter.and(filter_fn(|line| line.target().starts_with("anamnesis") || *line.level() <= Level::INFO))
+}
+
+/// Structured lines on standard error; `filter` as [`lines_written`] takes it.
+pub fn start_logging(filter: &str, json: bool) {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second start (tests in one process) keeps the first.
-    let _ = if json { lines.json().try_init() } else { lines.try_init() };
+    let _ = match json {
+        true => tracing_subscriber::registry().with(lines.json().with_filter(lines_written(filter))).try_init(),
+        false => tracing_subscriber::registry().with(lines.with_filter(lines_written(filter))).try_init(),
+    };
 }

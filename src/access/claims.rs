@@ -68,7 +68,8 @@ impl Claims {
         }
         let launch_patient = self.text(&settings.patient_claim)?.map(PatientId::new);
         let claimed = self.list("patients")?.map(|ids| ids.into_iter().map(PatientId::new).collect());
-        let roster = policy.roster(&tenant, &caller, claimed);
+        let fhir_user = self.text("fhirUser")?.map(str::to_owned);
+        let roster = policy.roster(&tenant, &caller, fhir_user.as_deref(), claimed, now);
         let sources = self.list("sources")?.map(|ids| ids.into_iter().filter_map(SourceId::parse).collect());
         let scopes = Scopes::parse(self.text("scope")?.unwrap_or_default());
         let windows = scopes.windows(launch_patient.as_ref(), roster.as_ref());
@@ -76,7 +77,7 @@ impl Claims {
             tenant,
             caller,
             client: self.text("client_id")?.or(self.text("azp")?).map(str::to_owned),
-            fhir_user: self.text("fhirUser")?.map(str::to_owned),
+            fhir_user,
             purpose: self.text("purpose_of_use")?.map(str::to_owned),
             reach: Reach::new(windows, self.clearance(settings)),
             reads_as_user: scopes.read_as_user(),

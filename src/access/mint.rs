@@ -25,6 +25,8 @@ pub struct TokenGrant {
     pub scopes: String,
     /// The launch patient.
     pub patient: Option<PatientId>,
+    /// The FHIR resource that stands for the caller: `Practitioner/7`.
+    pub fhir_user: Option<String>,
     /// The roster that bounds `user/` scopes. `Some` of nothing is an empty roster: nobody.
     pub patients: Option<Vec<PatientId>>,
     /// The sources that may be sent to. `Some` of nothing: none.
@@ -85,6 +87,7 @@ impl TokenGrant {
             tenant,
             scopes: scopes.into(),
             patient: None,
+            fhir_user: None,
             patients: None,
             sources: None,
             sensitivity: Vec::new(),
@@ -99,6 +102,7 @@ impl TokenGrant {
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
         let optional = [
             ("patient", self.patient.as_ref().map(|patient| json!(patient))),
+            ("fhirUser", self.fhir_user.as_ref().map(|user| json!(user))),
             ("patients", self.patients.as_ref().map(|patients| json!(patients))),
             ("sources", self.sources.as_ref().map(|sources| json!(sources))),
             (DevelopmentKey::CLEARANCE_CLAIM, (!self.sensitivity.is_empty()).then(|| json!(self.sensitivity))),

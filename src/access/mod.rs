@@ -51,6 +51,7 @@
 //! }
 //! ```
 
+mod care_teams;
 mod claims;
 mod condition;
 mod consent;

@@ -1,4 +1,4 @@
-//! What bounds callers beside their tokens, as it is at this moment: care teams' lists, consents, broken glasses,
+//! What bounds callers beside their tokens, as it is at this moment: lists, care teams, consents, broken glasses,
 //! revocations, and what each client may show.
 //!
 //! It is read anew for every request; nothing of it is kept in an [`Access`] longer than that request lasts.
@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::care_teams::CareTeams;
 use super::consent::{Asking, Consents};
 use super::glass::Glass;
 use super::profile::Profile;
 use super::reach::Access;
 use super::window::Patients;
-use crate::domain::{Consent, PatientId, Provision, TenantId, Timestamp};
+use crate::domain::{CareTeam, Consent, PatientId, Provision, TenantId, Timestamp};
 
 type ByPatient = Arc<HashMap<PatientId, Vec<Provision>>>;
 
@@ -22,6 +23,7 @@ pub struct Policy {
     needs_roster: bool,
     profiles: Arc<BTreeMap<String, Arc<Profile>>>,
     rosters: HashMap<(TenantId, String), BTreeSet<PatientId>>,
+    care_teams: HashMap<TenantId, CareTeams>,
     consents: HashMap<TenantId, ByPatient>,
     glasses: HashMap<String, Glass>,
     revoked: HashMap<(TenantId, Revoked), Timestamp>,
@@ -51,6 +53,10 @@ impl Policy {
         self.rosters.insert((tenant, caller), patients);
     }
 
+    pub fn put_care_teams(&mut self, tenant: TenantId, teams: impl IntoIterator<Item = CareTeam>) {
+        self.care_teams.insert(tenant, CareTeams::new(teams));
+    }
+
     pub fn put_consents(&mut self, tenant: TenantId, consents: impl IntoIterator<Item = Consent>) {
         let mut by_patient: HashMap<PatientId, Vec<Provision>> = HashMap::new();
         for consent in consents {
@@ -74,15 +80,23 @@ impl Policy {
         self.revoked.insert((tenant, what), at);
     }
 
-    /// Whom a caller's `user/` scopes reach; `None` is everyone. A claim and a loaded list both bind.
+    /// Whom a caller's `user/` scopes reach; `None` is everyone. A claim and a loaded list both bind; whoever is in
+    /// care teams has their patients on the loaded list, too.
     pub(super) fn roster(
         &self,
         tenant: &TenantId,
         caller: &str,
+        fhir_user: Option<&str>,
         claimed: Option<BTreeSet<PatientId>>,
+        now: Timestamp,
     ) -> Option<BTreeSet<PatientId>> {
         let loaded = self.rosters.get(&(tenant.clone(), caller.to_owned())).cloned();
-        let loaded = loaded.or_else(|| self.needs_roster.then(BTreeSet::new));
+        let teams = self.care_teams.get(tenant).zip(fhir_user);
+        let by_team = teams.and_then(|(teams, fhir_user)| teams.patients_of(fhir_user, now));
+        let loaded = match (loaded, by_team) {
+            (Some(loaded), Some(by_team)) => Some(loaded.union(&by_team).cloned().collect()),
+            (loaded, by_team) => loaded.or(by_team).or_else(|| self.needs_roster.then(BTreeSet::new)),
+        };
         match (claimed, loaded) {
             (Some(claimed), Some(loaded)) => Some(claimed.intersection(&loaded).cloned().collect()),
             (claimed, loaded) => claimed.or(loaded),
@@ -145,6 +159,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Membership;
 
     fn patients(ids: &[&str]) -> BTreeSet<PatientId> {
         ids.iter().map(|id| PatientId::new(*id)).collect()
@@ -153,16 +168,39 @@ mod tests {
     #[test]
     fn a_claim_and_a_loaded_list_both_bind() {
         let (north, dr) = (TenantId::new("north"), "dr");
+        let list = |policy: &Policy, tenant: &str, caller: &str, claimed: Option<&[&str]>| {
+            policy.roster(&TenantId::new(tenant), caller, None, claimed.map(patients), Timestamp::from_micros(0))
+        };
         let mut policy = Policy::default();
-        assert_eq!(policy.roster(&north, dr, None), None);
-        assert_eq!(policy.roster(&north, dr, Some(patients(&["a"]))), Some(patients(&["a"])));
-        policy.put_roster(north.clone(), dr.to_owned(), patients(&["a", "b"]));
-        assert_eq!(policy.roster(&north, dr, None), Some(patients(&["a", "b"])));
-        assert_eq!(policy.roster(&north, dr, Some(patients(&["b", "c"]))), Some(patients(&["b"])));
-        assert_eq!(policy.roster(&TenantId::new("south"), dr, None), None);
+        assert_eq!(list(&policy, "north", dr, None), None);
+        assert_eq!(list(&policy, "north", dr, Some(&["a"])), Some(patients(&["a"])));
+        policy.put_roster(north, dr.to_owned(), patients(&["a", "b"]));
+        assert_eq!(list(&policy, "north", dr, None), Some(patients(&["a", "b"])));
+        assert_eq!(list(&policy, "north", dr, Some(&["b", "c"])), Some(patients(&["b"])));
+        assert_eq!(list(&policy, "south", dr, None), None);
         policy.needs_roster = true;
-        assert_eq!(policy.roster(&TenantId::new("south"), dr, None), Some(patients(&[])));
-        assert_eq!(policy.roster(&north, "another", Some(patients(&["a"]))), Some(patients(&[])));
+        assert_eq!(list(&policy, "south", dr, None), Some(patients(&[])));
+        assert_eq!(list(&policy, "north", "another", Some(&["a"])), Some(patients(&[])));
+    }
+
+    #[test]
+    fn patients_of_care_teams_join_the_loaded_list_and_a_claim_still_binds() {
+        let (north, now) = (TenantId::new("north"), Timestamp::from_micros(0));
+        let membership = Membership { member: "Practitioner/7".to_owned(), from: None, to: None };
+        let mut policy = Policy::default();
+        policy.put_care_teams(north.clone(), [CareTeam { patient: PatientId::new("t"), members: vec![membership] }]);
+        let who = Some("https://ehr.example/Practitioner/7");
+        let list = |policy: &Policy, who, claimed: Option<&[&str]>| {
+            policy.roster(&TenantId::new("north"), "dr", who, claimed.map(patients), now)
+        };
+        assert_eq!(list(&policy, who, None), Some(patients(&["t"])));
+        assert_eq!(list(&policy, who, Some(&["a"])), Some(patients(&[])));
+        assert_eq!(list(&policy, None, None), None);
+        assert_eq!(policy.roster(&TenantId::new("south"), "dr", who, None, now), None);
+        policy.put_roster(north, "dr".to_owned(), patients(&["a"]));
+        assert_eq!(list(&policy, who, None), Some(patients(&["a", "t"])));
+        policy.needs_roster = true;
+        assert_eq!(list(&policy, Some("Practitioner/8"), None), Some(patients(&["a"])));
     }
 
     #[test]

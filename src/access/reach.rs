@@ -93,6 +93,18 @@ impl Reach {
         self.windows.iter().any(|window| window.patients == Patients::Everyone)
     }
 
+    /// The patients within whose records `act` is allowed at all; `None` is everyone.
+    pub fn patients(&self, act: Act) -> Option<BTreeSet<&PatientId>> {
+        let mut reached = BTreeSet::new();
+        for window in self.windows(act) {
+            match &window.patients {
+                Patients::Everyone => return None,
+                Patients::Only(patients) => reached.extend(patients),
+            }
+        }
+        Some(reached)
+    }
+
     /// Whether windows over whole types and the clearance tell all there is to tell, so that rows of one type and of
     /// equal labels fare alike, now and at the next request. Else each row has to be asked about each time.
     pub fn is_plain(&self) -> bool {

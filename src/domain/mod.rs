@@ -2,6 +2,7 @@
 
 mod answer;
 mod audit;
+mod care_team;
 mod chunk;
 mod consent;
 mod context;
@@ -28,6 +29,7 @@ pub use answer::{
     Verdict, page_of,
 };
 pub use audit::{AuditFault, AuditRecord, AuditVerdict};
+pub use care_team::{CareTeam, Membership};
 pub use chunk::{Chunk, Section, Span};
 pub use consent::{Consent, Provision};
 pub use context::{ContextLine, PatientContext};

@@ -12,6 +12,7 @@ use super::answer_events::{events, written_events};
 use super::answer_shapes::{
     AnswerFindingBody, CitationBody, Citations, ConflictBody, check_word, reason_word, route_word, status_word,
 };
+use super::asker::Asker;
 use super::filters::{FilterRequest, mode};
 use super::problem::Problem;
 use super::request::{Reader, RequestId};
@@ -76,7 +77,8 @@ struct SentenceBody {
 /// Answer
 ///
 /// Sentences with citations, from typed facts or from documents, or an abstention with its reason. With `Accept: text/event-stream`
-/// the same as events: `sentence`, any number of them, then `done`.
+/// the same as events: `sentence`, any number of them, then `done`; or `error` with a problem, when what a model writes over
+/// may be shown no longer.
 #[utoipa::path(
     tag = "read",
     request_body = AnswerRequest,
@@ -120,7 +122,8 @@ pub async fn answer_question(
             // All that may be quoted is on record before the first sentence leaves.
             audit.write(writing.documents()).await?;
             app.metrics.answer_latency.get_or_create(&outcome("answered")).observe(seconds(started.elapsed()));
-            return Ok(written_events(*writing, freshness));
+            let asker = Asker::of(app.clone(), request.headers())?;
+            return Ok(written_events(*writing, freshness, asker));
         }
         Begun::Writing(mut writing) => {
             while writing.next().await.is_some() {}

@@ -1,4 +1,7 @@
 //! An answer as server-sent events: sentences as they are, or as a model's are proved; then `done`.
+//!
+//! What a model writes may take a minute, in which a patient can be erased or a token taken back: each of its sentences
+//! leaves under an access that is verified anew.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,10 +16,12 @@ use utoipa::ToSchema;
 use super::answer_shapes::{
     AnswerFindingBody, CitationBody, Citations, ConflictBody, check_word, reason_word, route_word, status_word,
 };
+use super::asker::Asker;
+use super::problem::Problem;
 use super::shapes::Freshness;
 use crate::domain;
 use crate::domain::{Answer, Route, Sentence};
-use crate::flows::Writing;
+use crate::flows::{Writing, cited};
 
 /// While a model writes, something is sent this often: only by sending is it noticed that a client has gone.
 const BEAT: Duration = Duration::from_secs(1);
@@ -43,36 +48,59 @@ pub struct DoneEvent {
     freshness: Freshness,
 }
 
-/// A whole answer.
+/// A whole answer, in one piece: none of it waits here for a client that reads slowly.
 pub fn events(answer: &Answer, freshness: Freshness) -> HttpResponse {
-    let mut citations = Citations::default();
-    let lines = whole(answer, freshness, &mut citations);
-    respond(stream::iter(lines.into_iter().map(Ok)))
+    let lines = whole(answer, freshness, &mut Citations::default());
+    respond(stream::iter([Ok(lines)]))
+}
+
+/// An answer on its way to whoever asked.
+struct Sending {
+    writing: Writing,
+    freshness: domain::Freshness,
+    asker: Asker,
+    citations: Citations,
 }
 
 /// An answer that is still being written. When the client goes, the stream is dropped, and with it the model's work.
-pub fn written_events(writing: Writing, freshness: domain::Freshness) -> HttpResponse {
-    let state = Some((writing, Citations::default(), freshness));
-    respond(stream::unfold(state, |state| async {
-        let (mut writing, mut citations, freshness) = state?;
-        match tokio::time::timeout(BEAT, writing.next()).await {
-            Ok(Some(sentence)) => {
-                let line = sentence_bytes(&sentence, &mut citations);
-                return Some((Ok(line), Some((writing, citations, freshness))));
-            }
-            Err(_) => return Some((Ok(Bytes::from_static(b": writing\n\n")), Some((writing, citations, freshness)))),
-            Ok(None) => {}
+pub fn written_events(writing: Writing, freshness: domain::Freshness, asker: Asker) -> HttpResponse {
+    let sending = Sending { writing, freshness, asker, citations: Citations::default() };
+    respond(stream::unfold(Some(sending), |sending| async {
+        let mut sending = sending?;
+        let line = match tokio::time::timeout(BEAT, sending.writing.next()).await {
+            Ok(Some(sentence)) => sending.sentence(&sentence).await,
+            Err(_) => Ok(Bytes::from_static(b": writing\n\n")),
+            Ok(None) => return Some((Ok(sending.end().await), None)),
+        };
+        match line {
+            Ok(line) => Some((Ok(line), Some(sending))),
+            Err(problem) => Some((Ok(event_bytes("error", &problem)), None)),
         }
+    }))
+}
+
+impl Sending {
+    /// Errors: what it quotes may be shown no longer.
+    async fn sentence(&mut self, sentence: &Sentence) -> Result<Bytes, Problem> {
+        let keys: Vec<_> = sentence.citations.iter().map(|citation| citation.key.clone()).collect();
+        self.asker.may_still_see(&keys).await?;
+        Ok(sentence_bytes(sentence, &mut self.citations))
+    }
+
+    async fn end(self) -> Bytes {
+        let Self { writing, freshness, asker, mut citations } = self;
         let answer = writing.finish();
+        if let Err(problem) = asker.may_still_see(&cited(&answer)).await {
+            return event_bytes("error", &problem);
+        }
         let used: Vec<_> = answer.citations().map(|citation| &citation.source).collect();
         let freshness = Freshness::of_sources(&freshness, &used);
-        let last = match answer.route {
+        match answer.route {
             Route::Generated => done_bytes(&answer, freshness, &mut citations),
             // Nothing that was written held: the quotes come instead, none of which was sent yet.
-            _ => whole(&answer, freshness, &mut citations).concat().into(),
-        };
-        Some((Ok(last), None))
-    }))
+            _ => whole(&answer, freshness, &mut citations),
+        }
+    }
 }
 
 fn respond(lines: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> HttpResponse {
@@ -82,10 +110,10 @@ fn respond(lines: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> Ht
         .streaming(lines)
 }
 
-fn whole(answer: &Answer, freshness: Freshness, citations: &mut Citations) -> Vec<Bytes> {
+fn whole(answer: &Answer, freshness: Freshness, citations: &mut Citations) -> Bytes {
     let mut lines: Vec<Bytes> = answer.sentences.iter().map(|sentence| sentence_bytes(sentence, citations)).collect();
     lines.push(done_bytes(answer, freshness, citations));
-    lines
+    lines.concat().into()
 }
 
 fn sentence_bytes(sentence: &Sentence, citations: &mut Citations) -> Bytes {

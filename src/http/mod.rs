@@ -5,6 +5,7 @@ mod admin;
 mod answer;
 mod answer_events;
 mod answer_shapes;
+mod asker;
 mod audited;
 mod break_glass;
 mod connection;

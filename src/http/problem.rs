@@ -81,6 +81,11 @@ impl Problem {
         problem
     }
 
+    /// What was being shown may be shown no longer: erased, withheld, or asked for with a token that was taken back.
+    pub fn withdrawn() -> Self {
+        Self::new(StatusCode::GONE, "withdrawn").detail("what this answer quotes may be shown no longer; drop it")
+    }
+
     /// What can't be had without saying who somebody is.
     pub fn deidentified_only(detail: impl fmt::Display) -> Self {
         Self::new(StatusCode::FORBIDDEN, "deidentified_only").detail(detail)

@@ -16,13 +16,13 @@ use actix_web::web::{Data, Json, JsonConfig, PathConfig, QueryConfig};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 use uuid::Uuid;
 
+use super::asker::Asker;
 use super::problem::{self, Problem};
 use super::rate::RateLimit;
 use super::{audited, pacing, subscriptions};
 use crate::access::Access;
 use crate::app::App;
 use crate::domain::Timestamp;
-use crate::telemetry::RefusalLabel;
 
 pub type Reply<T> = Result<Json<T>, Problem>;
 
@@ -151,18 +151,7 @@ pub async fn authenticate(
 
 async fn verify(request: &ServiceRequest) -> Result<Access, Problem> {
     let app = request.app_data::<Data<App>>().ok_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR))?;
-    let token = bearer(request.headers())?;
-    // No policy, no access: what can't be read might have closed the door.
-    let policy = app.policy.current().await?;
-    let access = app.verifier.verify(&token, &policy).await.map_err(|error| {
-        app.metrics.tokens_refused.get_or_create(&RefusalLabel { reason: error.reason().to_owned() }).inc();
-        Problem::from(error)
-    })?;
-    let Some(grant) = request.headers().get(BREAK_GLASS_HEADER) else { return Ok(access) };
-    let grant = grant.to_str().unwrap_or_default();
-    policy
-        .break_glass(access, grant, Timestamp::now())
-        .map_err(|error| Problem::new(StatusCode::FORBIDDEN, "break_glass_not_open").detail(error))
+    Asker::of(app.clone(), request.headers())?.access().await
 }
 
 /// Exactly one `Authorization: Bearer` header; a token elsewhere is not looked at.

@@ -82,13 +82,29 @@ async fn what_cannot_be_recorded_is_not_answered() {
     pool.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_is_cut_under_a_running_service_leaves_a_gap() {
+    let server = server().await;
+    let reader = tokens::mint(READER);
+    server.get(&reader, "/v1/whoami").await.expect(200);
+    let pool = database(&server).await;
+    let last: i64 = sqlx::query_scalar("SELECT MAX(sequence) FROM audit").fetch_one(&pool).await.unwrap();
+    execute(&pool, &format!("DELETE FROM audit WHERE sequence > {}", last - 2)).await;
+    server.get(&reader, "/v1/whoami").await.expect(200);
+    server.get(&reader, "/v1/whoami").await.expect(200);
+    pool.close().await;
+    let verdict = server.app.store.verify_audit(&Upkeep::begin()).await.unwrap();
+    assert!(verdict.faults.contains(&AuditFault::Missing(last + 1)), "{:?}", verdict.faults);
+    assert_eq!(verdict.last, Some(last + 2));
+}
+
 /// A trail of some rows, copied for each damage that is done to it.
-struct Trail {
-    folder: tempfile::TempDir,
+pub struct Trail {
+    pub folder: tempfile::TempDir,
 }
 
 impl Trail {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let server = server().await;
         let reader = tokens::mint(READER);
         for number in 0..12 {

@@ -15,6 +15,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::logs;
 use crate::tiny_model::write_tiny_model;
 use crate::tokens::{self, ADMIN, READER, SECRET, SENDER};
 
@@ -84,8 +85,15 @@ fn source(name: &str) -> SourceConfig {
     }
 }
 
+/// A client that lets a connection go before the server does.
+fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().timeout(PATIENCE).pool_idle_timeout(Duration::from_secs(2));
+    builder.build().unwrap()
+}
+
 /// A service with settings changed before its start, and the folder that it lives in.
 async fn app(change: impl FnOnce(&mut Config)) -> (Result<App, StartError>, TempDir) {
+    logs::watch();
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("development.key");
     std::fs::write(&key_file, SECRET).unwrap();
@@ -130,7 +138,7 @@ impl Server {
         let scheme = if app.tls.is_some() { "https" } else { "http" };
         Self {
             app,
-            client: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
+            client: client(),
             base: format!("{scheme}://{}", serving.address),
             operations: format!("http://{}", serving.operations_address),
             address: serving.address,
@@ -251,16 +259,21 @@ impl Server {
 
 impl Reply {
     pub async fn read(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        Self::attempt(request).await.unwrap()
+    }
+
+    /// Errors: the connection broke.
+    pub async fn attempt(request: RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
         let status = response.status();
         let headers = response.headers().clone();
         let content_type = headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
-        Self {
+        Ok(Self {
             status: StatusCode::as_u16(&status),
             content_type: content_type.unwrap_or_default(),
             headers,
-            bytes: response.bytes().await.unwrap().to_vec(),
-        }
+            bytes: response.bytes().await?.to_vec(),
+        })
     }
 
     #[track_caller]

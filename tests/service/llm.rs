@@ -8,8 +8,9 @@ use std::time::Duration;
 use actix_web::web::{Bytes, Data, Json};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anamnesis::config::Config;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// What a prompt is answered with.
 pub enum Said {
@@ -17,6 +18,8 @@ pub enum Said {
     Status(u16),
     /// Begins, and never ends.
     Endless,
+    /// The rest is said once somebody gives the sign.
+    InTwo(String, Arc<Notify>, String),
 }
 
 type Behaviour = dyn Fn(&str) -> Said + Send + Sync;
@@ -86,6 +89,14 @@ async fn complete(side: Data<Side>, body: Json<Value>) -> HttpResponse {
                 letters.chunks(7).map(|piece| Ok(event(&piece.iter().collect::<String>()))).collect();
             events.push(Ok(Bytes::from_static(b"data: [DONE]\n\n")));
             HttpResponse::Ok().content_type("text/event-stream").streaming(stream::iter(events))
+        }
+        Said::InTwo(first, sign, rest) => {
+            let said = stream::once(async move { Ok::<_, Infallible>(event(&first)) });
+            let later = stream::once(async move {
+                sign.notified().await;
+                Ok(Bytes::from([event(&rest), Bytes::from_static(b"data: [DONE]\n\n")].concat()))
+            });
+            HttpResponse::Ok().content_type("text/event-stream").streaming(said.chain(later))
         }
         Said::Endless => {
             let guard = Open::new(&side.open);

@@ -2,9 +2,11 @@
 
 mod access;
 mod audit;
+mod audit_bytes;
 mod bad_input;
 mod browsers;
 mod builders;
+mod canary;
 mod concurrency;
 mod deidentified;
 mod drop_folder;
@@ -16,6 +18,7 @@ mod injection;
 mod introspection;
 mod leaks;
 mod llm;
+mod logs;
 mod mllp;
 mod policy;
 mod routes;
@@ -28,4 +31,5 @@ mod tokens;
 mod typed_writes;
 mod updates;
 mod wire;
+mod withdrawn;
 mod worlds;

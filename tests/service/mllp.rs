@@ -9,12 +9,13 @@ use tokio::net::TcpStream;
 use crate::harness::Server;
 use crate::stored::{free_port, landed, landed_unread, latest_documents};
 
-struct Sender {
+/// One connection.
+pub struct Sender {
     stream: TcpStream,
 }
 
 impl Sender {
-    async fn connect(port: u16) -> io::Result<Self> {
+    pub async fn connect(port: u16) -> io::Result<Self> {
         Ok(Self { stream: TcpStream::connect(("127.0.0.1", port)).await? })
     }
 
@@ -32,7 +33,7 @@ impl Sender {
         Ok(String::from_utf8_lossy(&read).trim_matches(['\u{b}', '\u{1c}']).to_owned())
     }
 
-    async fn ask(&mut self, message: &str) -> String {
+    pub async fn ask(&mut self, message: &str) -> String {
         self.write(message).await.unwrap();
         self.answer().await.unwrap()
     }

@@ -3,11 +3,11 @@
 
 use anamnesis::access::TokenGrant;
 use anamnesis::config::ClientConfig;
-use anamnesis::domain::TenantId;
+use anamnesis::domain::{PatientId, TenantId};
 use serde_json::{Value, json};
 
-use crate::builders::{bundle, condition, labelled, medication, note, observation, patient, said_at};
-use crate::harness::{Reply, Server, text};
+use crate::builders::{bundle, condition, deletion, labelled, medication, note, observation, patient, said_at};
+use crate::harness::{FHIR, Reply, Server, text};
 use crate::tokens::{self, ADMIN, READER};
 
 async fn server() -> Server {
@@ -77,6 +77,52 @@ async fn where_lists_are_needed_a_user_without_one_reaches_nobody() {
     assert_eq!(words(&server, &user).await, ["migraineword", "Glucose"]);
     assert_eq!(words(&server, &tokens::mint("system/*.rs")).await.len(), 3);
     assert_eq!(words(&server, &tokens::for_patient("p2", "patient/*.rs")).await, ["coughword"]);
+}
+
+fn team(version: u8, member: &str, period: &Value) -> Value {
+    let record = json!({
+        "resourceType": "CareTeam", "id": "t1", "status": "active", "subject": {"reference": "Patient/p2"},
+        "participant": [{"member": {"reference": member}, "period": period}], "meta": {},
+    });
+    said_at(record, &format!("2024-06-0{version}T08:00:00Z"), &version.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn care_teams_of_trusted_sources_are_lists() {
+    let server = Server::with(|config| config.access.care_team_sources = vec!["ehr".to_owned()]).await;
+    fill(&server).await;
+    let of_practitioner = |claimed: Option<&str>| {
+        let grant = TokenGrant::new("dr-grey", TenantId::new("north"), READER);
+        tokens::sign(&TokenGrant {
+            fhir_user: Some("https://ehr.example/fhir/Practitioner/7".to_owned()),
+            patients: claimed.map(|patient| vec![PatientId::new(patient)]),
+            ..grant
+        })
+    };
+    let member = of_practitioner(None);
+    // Who is in no team and on no list reaches nobody.
+    assert!(words(&server, &member).await.is_empty());
+    let open = json!({"start": "2024-01-01"});
+    server.ingest_into("lab", FHIR, team(1, "Practitioner/7", &open).to_string()).await;
+    assert!(words(&server, &member).await.is_empty(), "another source's team is no list");
+    server.ingest_fhir(&team(1, "Practitioner/7", &open)).await;
+    assert_eq!(words(&server, &member).await, ["coughword"]);
+    assert!(words(&server, &tokens::mint(READER)).await.is_empty(), "a caller who isn't in it");
+    assert!(words(&server, &of_practitioner(Some("p1"))).await.is_empty(), "the claim binds, too");
+    server.put(&tokens::mint(ADMIN), "/v1/admin/rosters/dr-grey", &json!({"patients": ["p1"]})).await.expect(200);
+    assert_eq!(words(&server, &member).await, ["migraineword", "Glucose", "coughword"]);
+    for (version, reference, period) in
+        [(2, "Practitioner/7", json!({"end": "2024-05-01"})), (4, "Practitioner/8", open.clone())]
+    {
+        server.ingest_fhir(&team(version, reference, &period)).await;
+        assert_eq!(words(&server, &member).await, ["migraineword", "Glucose"], "{reference} {period}");
+        server.ingest_fhir(&team(version + 1, "Practitioner/7", &open)).await;
+        assert_eq!(words(&server, &member).await.len(), 3);
+    }
+    server.ingest_fhir(&deletion(&["CareTeam/t1"])).await;
+    assert_eq!(words(&server, &member).await, ["migraineword", "Glucose"]);
+    let refusal = Server::refusal(|config| config.access.care_team_sources = vec!["No Such".to_owned()]).await;
+    assert!(refusal.to_string().contains("care_team_sources"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

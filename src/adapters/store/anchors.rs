@@ -72,7 +72,7 @@ impl Anchors {
         let line = self.line(END, end);
         // Always as long and within one block: one write puts all of it in the place of the one before, or nothing.
         let mut head = OpenOptions::new().create(true).write(true).truncate(false).open(self.folder.join("head"))?;
-        head.write_all(format!("{:<HEAD_BYTES$}", line.trim_end()).as_bytes())?;
+        head.write_all(padded(&line).as_bytes())?;
         if end.sequence - self.last_kept >= KEEP_EVERY || self.last_kept == 0 {
             let mut kept = OpenOptions::new().create(true).append(true).open(self.folder.join("anchors"))?;
             kept.write_all(line.as_bytes())?;
@@ -93,12 +93,19 @@ impl Anchors {
     /// Every anchor whose signature holds, in order; those whose doesn't are faults of the verdict.
     pub fn read(&self) -> io::Result<(Vec<Anchor>, AuditVerdict)> {
         let mut verdict = AuditVerdict::default();
-        let mut signed = self.kept()?;
-        signed.extend(parse(&read_if_there(&self.folder.join("head"))?));
+        let kept = read_if_there(&self.folder.join("anchors"))?;
+        let head = read_if_there(&self.folder.join("head"))?;
+        if head.is_empty() && !kept.is_empty() {
+            verdict.faults.push(AuditFault::Unanchored);
+        }
         let mut anchors = Vec::new();
-        for signed in signed {
+        for line in kept.split_inclusive('\n').chain(head.split_inclusive('\n')) {
+            let signed = parse_line(line);
             let anchor = Anchor { sequence: signed.sequence, hash: signed.hash };
-            if self.holds(END, &anchor, &signed.signature) {
+            let written = self.line(END, &anchor);
+            // Also what means the same must be as it was written.
+            let is_as_written = line == written || line == padded(&written);
+            if is_as_written && self.holds(END, &anchor, &signed.signature) {
                 anchors.push(anchor);
             } else {
                 verdict.faults.push(AuditFault::Forged(anchor.sequence));
@@ -145,10 +152,19 @@ impl Anchors {
     }
 }
 
-/// A line that can't be read counts as one whose signature doesn't hold.
 fn parse(text: &str) -> Vec<Signed> {
+    text.lines().map(parse_line).collect()
+}
+
+/// A line that can't be read counts as one whose signature doesn't hold.
+fn parse_line(line: &str) -> Signed {
     let broken = || Signed { sequence: 0, hash: String::new(), signature: String::new() };
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| broken())).collect()
+    serde_json::from_str(line).unwrap_or_else(|_| broken())
+}
+
+/// The line of the end, as long as every other.
+fn padded(line: &str) -> String {
+    format!("{:<HEAD_BYTES$}", line.trim_end())
 }
 
 fn read_if_there(path: &Path) -> io::Result<String> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::json;
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::rows::DocumentRow;
 use super::{Store, StoreError, rows};
@@ -127,7 +127,12 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<PatientSummary>, StoreError> {
-        const PAGE: &str = "SELECT d.patient AS patient, d.title AS title, d.confidentiality AS confidentiality, \
+        let reached = access.reach().patients(Act::Search);
+        let reached = reached.map(|ids| serde_json::to_string(&ids).expect("plain values always serialize"));
+        // Of a caller who reaches some patients only, the others aren't even looked at: their number would show in time.
+        let within = if reached.is_some() { "d.patient IN (SELECT value FROM json_each($4))" } else { "$4 IS NULL" };
+        let select = format!(
+            "SELECT d.patient AS patient, d.title AS title, d.confidentiality AS confidentiality, \
             d.sensitivity AS sensitivity, d.codes AS codes, \
             COALESCE(d.effective_at, d.source_time, d.received_at) AS as_of, \
             (SELECT f.value_text FROM fact f WHERE f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
@@ -135,15 +140,17 @@ impl Store {
             (SELECT f.value_text FROM fact f WHERE f.tenant = d.tenant AND f.document = d.id AND f.version = d.version \
              AND f.code = 'gender') AS sex \
             FROM document d WHERE d.tenant = $1 AND d.kind = 'patient' AND d.is_latest = 1 AND d.status = 'current' \
-            AND d.patient > $2 ORDER BY d.patient, d.stated_patient IS NOT NULL, d.received_at DESC LIMIT $3";
+            AND d.patient > $2 AND {within} ORDER BY d.patient, d.stated_patient IS NOT NULL, d.received_at DESC LIMIT $3"
+        );
         let mut patients: Vec<PatientSummary> = Vec::new();
         let mut after = after.unwrap_or_default().to_owned();
         let page_size = 500_i64;
         loop {
-            let page: Vec<SummaryRow> = sqlx::query_as(PAGE)
+            let page: Vec<SummaryRow> = sqlx::query_as(AssertSqlSafe(select.clone()))
                 .bind(access.tenant().as_str())
                 .bind(&after)
                 .bind(page_size)
+                .bind(reached.as_deref())
                 .fetch_all(&self.reader)
                 .await?;
             let is_last_page = (page.len() as i64) < page_size;

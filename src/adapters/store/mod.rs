@@ -54,7 +54,7 @@ pub use feeds::FeedRun;
 pub use findings::StoredFinding;
 pub use judge::Disposition;
 pub use outcomes::{DeliverySlice, NormalizedDelivery, RecordOutcome, Tally};
-pub use policy::{ConsentRecord, GlassReport, PolicyMark};
+pub use policy::{GlassReport, PolicyMark, RuleRecord};
 pub use quarantine::{QuarantineItem, QuarantineState};
 pub use rehearsal::Rehearsal;
 pub use waiting::{Backlog, Landed};

@@ -1,4 +1,4 @@
-//! What bounds callers beside their tokens: care teams' lists, revocations, broken glasses, consents.
+//! What bounds callers beside their tokens: lists, care teams, revocations, broken glasses, consents.
 //!
 //! The reads here serve to close doors, so they take no access; none of them gives a patient's record to anybody.
 
@@ -8,22 +8,24 @@ use sqlx::FromRow;
 
 use super::{Store, StoreError, rows, sqlite::Connection, take_numbers};
 use crate::access::{Access, Glass, Permit, Policy, Revoked};
-use crate::domain::{Delivery, DocumentId, PatientId, ReceiptId, TenantId, Timestamp};
+use crate::domain::{Delivery, DocumentId, PatientId, ReceiptId, SourceId, TenantId, Timestamp};
 
 /// How far the policy has come; two equal marks mean that nothing was changed between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct PolicyMark {
     /// Changes of lists, revocations and glasses.
     pub lists: i64,
-    /// The newest change of any document, consents among them.
+    /// The newest change of any document, consents and care teams among them.
     pub change: i64,
 }
 
-/// A Consent as it stands now: the record it is, or that it is no more.
+/// A Consent or a CareTeam as it stands now: the record it is, or that it is no more.
 #[derive(Clone, Debug)]
-pub struct ConsentRecord {
+pub struct RuleRecord {
     pub tenant: TenantId,
     pub id: DocumentId,
+    pub resource_type: String,
+    pub source: SourceId,
     /// Gone, withdrawn, or naming no patient: `None`.
     pub patient: Option<PatientId>,
     pub receipt: ReceiptId,
@@ -76,9 +78,11 @@ impl From<GlassRow> for GlassReport {
 }
 
 #[derive(FromRow)]
-struct ConsentRow {
+struct RuleRow {
     tenant: String,
     id: String,
+    resource_type: String,
+    source: String,
     patient: Option<String>,
     status: String,
     receipt: String,
@@ -136,22 +140,24 @@ impl Store {
         Ok(())
     }
 
-    /// Every Consent that came, changed or went past `change`.
-    pub async fn consents_changed_after(&self, change: i64) -> Result<Vec<ConsentRecord>, StoreError> {
-        const CHANGED: &str = "SELECT d.tenant, d.id, d.patient, d.status, d.receipt, d.ordinal FROM document d \
-            WHERE d.is_latest = 1 AND d.resource_type = 'Consent' AND (d.tenant, d.id) IN \
-            (SELECT c.tenant, c.document FROM change c WHERE c.sequence > $1)";
-        const EVERY: &str = "SELECT tenant, id, patient, status, receipt, ordinal FROM document \
-            WHERE is_latest = 1 AND resource_type = 'Consent'";
-        let found: Vec<ConsentRow> = match change {
+    /// Every Consent and CareTeam that came, changed or went past `change`.
+    pub async fn rules_changed_after(&self, change: i64) -> Result<Vec<RuleRecord>, StoreError> {
+        const CHANGED: &str = "SELECT d.tenant, d.id, d.resource_type, d.source, d.patient, d.status, d.receipt, \
+            d.ordinal FROM document d WHERE d.is_latest = 1 AND d.resource_type IN ('Consent', 'CareTeam') AND \
+            (d.tenant, d.id) IN (SELECT c.tenant, c.document FROM change c WHERE c.sequence > $1)";
+        const EVERY: &str = "SELECT tenant, id, resource_type, source, patient, status, receipt, ordinal \
+            FROM document WHERE is_latest = 1 AND resource_type IN ('Consent', 'CareTeam')";
+        let found: Vec<RuleRow> = match change {
             0 => sqlx::query_as(EVERY).fetch_all(&self.reader).await?,
             _ => sqlx::query_as(CHANGED).bind(change).fetch_all(&self.reader).await?,
         };
-        let record = |row: ConsentRow| {
+        let record = |row: RuleRow| {
             let is_current = row.status == "current";
-            Ok(ConsentRecord {
+            Ok(RuleRecord {
                 tenant: TenantId::new(row.tenant),
                 id: DocumentId::new(row.id),
+                resource_type: row.resource_type,
+                source: SourceId::new(row.source),
                 patient: row.patient.filter(|_| is_current).map(PatientId::new),
                 receipt: ReceiptId::new(row.receipt),
                 ordinal: rows::number(row.ordinal, "record ordinal")?,
@@ -160,9 +166,9 @@ impl Store {
         found.into_iter().map(record).collect()
     }
 
-    /// The delivery that a consent came in.
-    pub async fn delivery_of_consent(&self, consent: &ConsentRecord) -> Result<Option<Delivery>, StoreError> {
-        self.delivery(&consent.tenant, &consent.receipt).await
+    /// The delivery that such a record came in.
+    pub async fn delivery_of_rule(&self, rule: &RuleRecord) -> Result<Option<Delivery>, StoreError> {
+        self.delivery(&rule.tenant, &rule.receipt).await
     }
 
     /// Sets whom a caller's `user/` scopes reach; `None` takes the list away.

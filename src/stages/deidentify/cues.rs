@@ -89,9 +89,9 @@ pub(super) const CREDENTIALS: [&str; 30] = [
 ];
 
 /// Between the parts of a name.
-pub(super) const PARTICLES: [&str; 18] = [
-    "de", "del", "della", "da", "dos", "di", "van", "von", "der", "den", "la", "le", "el", "al", "bin", "ibn", "ter",
-    "y",
+pub(super) const PARTICLES: [&str; 21] = [
+    "de", "del", "della", "da", "dos", "di", "van", "von", "der", "den", "dem", "la", "le", "el", "al", "bin", "ibn",
+    "ter", "y", "sur", "nad",
 ];
 
 /// What places are named after, at the head of their names.

@@ -39,6 +39,7 @@ pub(super) fn find(findings: &mut Findings<'_>, subject: &Subject) {
         }
     }
     leave_regions(findings.text, &words, &mut looks);
+    raise_small_names(findings.text, &words, &mut looks);
     raise_by_cues(findings.text, &words, &mut looks, subject);
     raise_surnames(findings.text, &words, &mut looks);
     let mut at = 0;
@@ -81,6 +82,7 @@ fn look(token: &Token<'_>, subject: &Subject, is_small: bool) -> Look {
                 Look::No
             }
         }
+        Case::Lower if !word.is_ascii() && word.chars().count() >= SHORTEST_UPPER => Look::Sure,
         Case::Lower if is_small && (is_named || !word.is_ascii() || word.len() >= SHORTEST_UPPER) => Look::Sure,
         Case::Lower => Look::Joins,
         _ => Look::No,
@@ -107,6 +109,26 @@ fn leave_regions(text: &str, words: &[Token<'_>], looks: &mut [Look]) {
             if words[at].case != Case::Lower && is_region(&name.split_whitespace().collect::<Vec<_>>().join(" ")) {
                 looks[at..at + length].fill(Look::No);
             }
+        }
+    }
+}
+
+/// `frank freud`, `emidio p lombardo`: a given name and, maybe after an initial, a word that is none.
+fn raise_small_names(text: &str, words: &[Token<'_>], looks: &mut [Look]) {
+    let is_small = |at: usize| words.get(at).is_some_and(|token| token.case == Case::Lower);
+    let follows = |at: usize| matches!(&text[words[at - 1].end..words[at].start], " " | ". ");
+    for at in 0..words.len() {
+        if !is_small(at) || !is_given(words[at].word) {
+            continue;
+        }
+        let has_initial = is_small(at + 1) && words[at + 1].word.chars().count() == 1;
+        let last = at + 1 + usize::from(has_initial);
+        let is_name = is_small(last)
+            && (at + 1..=last).all(follows)
+            && !is_plain(words[last].word)
+            && (is_surname(words[last].word) || !is_plain(words[at].word));
+        if is_name {
+            looks[at..=last].fill(Look::Sure);
         }
     }
 }
@@ -196,7 +218,7 @@ fn raise_surnames(text: &str, words: &[Token<'_>], looks: &mut [Look]) {
                 .is_some_and(|first| looks[first] == Look::Sure && text[words[first].end..before.start] == *" ");
         let after_given = gap == " "
             && looks[at - 1] == Look::Sure
-            && is_given(before.word)
+            && before.case == Case::Capitalized
             && !is_eponym(before.word)
             && (!text[token.end..].starts_with(' ') || words.get(at + 1).is_some_and(|next| next.case == Case::Lower))
             && !text[token.end..].starts_with(':');
@@ -325,19 +347,30 @@ fn take_code_after(findings: &mut Findings<'_>, end: usize) {
 
 /// `Zuidhove 188`, `214 Pavlou Drandaki`: the number of a house whose street was taken for a name.
 fn take_house_number(findings: &mut Findings<'_>, subject: &Subject, start: usize, end: usize) {
-    static AFTER: LazyLock<Regex> = LazyLock::new(|| rule(r"^ (\d{2,5}[a-z]?)(?:[,;.?!\n]|$| [a-z]+)"));
+    static AFTER: LazyLock<Regex> = LazyLock::new(|| rule(r"^ (\d{1,5}[a-z]?(?:/\d{1,4})?)(?:[,;.?!\n]|$| [a-z]+)"));
+    // A single digit after a name is a score as well.
+    static TOWARDS: LazyLock<Regex> = LazyLock::new(|| rule(r"\b(?:at|to|on|from|near|past|outside|of|for|is) $|: $"));
     static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
         rule(
-            r"(?i)^ (?:minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|mins?|hrs?|wks?|units?|tab\w*|cap\w*|puffs?|drops?|doses?|daily|twice|once|every|q\w*|bid|tid|po|mg|mcg|ml|g|kg|lbs?|to|and|or|of|on|degrees?|percent|years|out|points?|french|cm|mm)\b",
+            r"(?i)^ (?:minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|mins?|hrs?|wks?|units?|tab\w*|cap\w*|puffs?|drops?|doses?|daily|twice|once|every|q\w*|bid|tid|po|mg|mcg|ml|g|kg|lbs?|(?:to|and|or|of|on)\s+\d+|degrees?|percent|years|out|points?|french|cm|mm)\b",
         )
     });
-    static BEFORE: LazyLock<Regex> = LazyLock::new(|| rule(r"(?:^|[\n>,:;]|\b(?:at|to|as|is|with) )\s*(\d{2,6}) $"));
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        rule(r"(?:^|[\n>,:;]|\b(?:at|to|as|is|with|on|from|past|near|outside) )\s*((?:\d{1,6}[a-z]? )?\d{2,6}) $")
+    });
+    // Between two numbers a name is a street's, whatever stands before.
+    static BETWEEN: LazyLock<Regex> = LazyLock::new(|| rule(r"(?:^|\s)(\d{1,6}[a-z]?) $"));
     let text = findings.text;
     let after = AFTER.captures(&text[end..]).and_then(|captures| captures.get(1));
     let is_amount = |number: &regex::Match<'_>| COUNTED.is_match(&text[end + number.end()..]);
-    let after = after.filter(|number| !is_amount(number)).map(|number| (end + number.start(), end + number.end()));
+    let is_score = |number: &regex::Match<'_>| number.len() == 1 && !TOWARDS.is_match(&text[..start]);
+    let after = after
+        .filter(|number| !is_amount(number) && !is_score(number))
+        .map(|number| (end + number.start(), end + number.end()));
     let line = text[..start].rfind('\n').unwrap_or(0);
-    let before = BEFORE.captures(&text[line..start]).and_then(|captures| captures.get(1));
+    let before = BEFORE.captures(&text[line..start]);
+    let before = before.or_else(|| after.and_then(|_| BETWEEN.captures(&text[line..start])));
+    let before = before.and_then(|captures| captures.get(1));
     let before = before.map(|number| (line + number.start(), line + number.end()));
     for (start, end) in after.into_iter().chain(before) {
         let is_year = end - start == 4 && (text[start..].starts_with("19") || text[start..].starts_with("20"));

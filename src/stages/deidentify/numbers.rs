@@ -90,7 +90,7 @@ static UUID: LazyLock<Regex> =
 static PHOTO: LazyLock<Regex> = LazyLock::new(|| rule(r"(?i)\b[\w-]+\.(?:jpe?g|png|gif|tiff?|heic|bmp|dcm)\b"));
 static CALLED: LazyLock<Regex> = LazyLock::new(|| {
     rule(
-        r"(?i)\b(?:tel(?:ephone)?|phone|mobile|cell|call(?:s|ed)?|text(?:ed)?|reach(?:ed)?|contact|dial|ring|pager|number)\b[^\d+(]{0,24}(\+?\(?\d[\d\s().-]{4,20}\d)",
+        r"(?i)\b(?:tel(?:ephone)?|phone|mobile|cell|call(?:s|ed)?|text(?:ed)?|reach(?:ed)?|contact|dial|ring|pager|number|fax(?:ed)?)\b[^\d+(]{0,24}(\+?\(?\d[\d\s()./-]{4,20}\d(?:x\d{1,6})?)",
     )
 });
 /// Groups of digits as telephone numbers are written.

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::numbers::rule;
 use super::tokens::{Case, Token, tokens};
-use super::vocabulary::{STATES, is_acronym, is_city, is_of_calendar, is_plain, is_region};
+use super::vocabulary::{STATES, is_acronym, is_city, is_given, is_of_calendar, is_plain, is_region, is_surname};
 use super::{Category, Findings, Subject};
 
 /// The first three digits of postal codes whose areas have 20,000 people or fewer (census of 2000, as the guidance of
@@ -18,12 +18,17 @@ const SMALL_AREAS: [&str; 17] = [
 ];
 
 const STREET: &str = r"(?:street|str|st|avenue|ave|av|road|rd|lane|ln|drive|dr|boulevard|blvd|row|court|ct|way|place|pl|terrace|ter|circle|cir|parkway|pkwy|highway|hwy|square|sq|squares|trail|trl|alley|plaza|crescent|close|loop|path|pike|ridge|turnpike|gate|union|burg|grove|hill|heights|manor|mews|point|run|walk|cove|coves|parade|gardens|green|quay|wharf|vista|creek|crossing|crest|glen|hollow|junction|landing|meadows|orchard|passage|ranch|shores|springs|trace|yard|esplanade|bypass|expressway|freeway|motorway|bend|bluff|brook|dale)";
+/// Further words that streets are called after (USPS publication 28, C1), which say so only beside a name: `7 Cox View`.
+const UNUSUAL: &str = r"(?:annex|arcade|bayou|beach|branch|bridge|burgs?|camp|canyon|cape|causeway|centers?|cliffs?|club|common|commons|corners?|course|crescent|crossroads?|curve|dam|dale|divide|drives?|estates?|extensions?|falls?|ferry|fields?|flats?|fords?|forest|forges?|forks?|fort|gateway|glens?|harbors?|haven|inlet|islands?|isle|keys?|knolls?|lakes?|lights?|locks?|lodge|lookout|mall|manors?|mills?|mission|motorway|mount|mountains?|neck|oval|overpass|park|parks|parkways|pass|pines?|plains?|plaza|ports?|prairie|radial|ramp|rapids?|rest|ridges?|river|roads?|route|shoals?|skyway|spurs?|station|stravenue|stream|streets?|summit|throughway|track|trafficway|tunnel|underpass|unions?|valleys?|viaduct|views?|villages?|ville|walks?|wall|ways?|wells?)";
+/// What comes before the name of a street in other languages.
+const FOREIGN: &str = r"(?:rua|rúa|rue|via|viale|vicolo|corso|piazza|piazzale|borgo|contrada|strada|calle|callejón|camino|carrer|avenida|ronda|paseo|pasaje|glorieta|plaza|urbanización|alameda|praça|largo|travessa|pátio|recanto|residencial|rodovia|esplanada|estação|estrada|favela|fazenda|jardim|ladeira|loteamento|parque|praia|viela|condomínio|chácara|chemin|impasse|boulevard|avenue|allée|quai|ulica|ul\.|aleja|plac|pl\.|osiedle|bulevar|bulevard|u\.)";
 /// With a number of its own: `4411 Highway 61`.
 const NUMBERED_ROAD: &str =
     r"(?:(?:county|state|us|old|rural)\s+)?(?:highway|hwy|road|rd|route|rte|interstate|farm road)\s+\d{1,4}[a-z]?";
 /// What the names of streets end with where they are one word with it: `Kirchstraße`, `Vesterbrogade`.
 const ENDINGS: &str = "strasse|straße|str\\.|gasse|platz|allee|damm|ufer|gade|gata|gatan|gate|vej|veg|vegen|väg|vägen|weg|\
-    tie|katu|utca|straat|gracht|kade|singel|laan|plein|stræde|stræti|stigen|straeti|stien|út";
+    tie|katu|utca|straat|gracht|kade|singel|laan|plein|stræde|stræti|stigen|straeti|stien|út|útja|tér|körút|sétány|boulevard|bulevardi|\
+    kuja|polku|raitti|jordet|svingen|tunet|bakken|skogen|haugen|gränd|allén|torget|vænget|torv|plads|steeg|dreef|dijk";
 
 /// What only an address has.
 static ANCHORS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
@@ -36,13 +41,26 @@ static ANCHORS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
             r"(?i)\b(?:apt|apartment|flat|suite|ste|unit|p\.?\s?o\.?\s?box|box|psc|rr|floor|room|bldg|building)\b\.?\s*#?\s*\d+[a-z]?\b",
         ),
         rule(r"(?i)\b(?:apo|fpo|dpo)\s+(?:aa|ae|ap)\s+\d{5}\b"),
-        rule(r"(?i)\bcorner of\s+[\p{L}\d][^,.;\n]{2,80}"),
         rule(r"\bUS(?:S|NS|NV|CGC)\s+\p{Lu}\p{L}+\s+(?:APO|FPO|DPO)\s+A[AEP]\s+\d{5}\b"),
-        rule(&format!(r"\b(?:\p{{Lu}}[\p{{L}}'’-]+\s+){{0,2}}(?i:[\p{{L}}-]*(?:{ENDINGS}))\.?\s+\d{{1,5}}[a-z]?\b")),
-        rule(
-            r"(?i)\b\d{1,5}\s+(?:rua|rúa|rue|via|calle|ulica|ul\.)\s+[^\d\n,;.]{2,40}|\b(?:rua|rúa|rue|via|calle|avenida|avenue|ulica|bulevar|bulevard|aleja|plaza|piazza|u\.|ul\.)\s+[^\d\n,;]{2,40}?\d{1,5}\b|\b\p{L}+\s+u\.\s+\d{1,4}",
-        ),
+        rule(&format!(
+            r"\b(?:\p{{Lu}}(?:[\p{{L}}'’-]+|\.)\s+){{0,2}}(?i:[\p{{L}}-]*(?:{ENDINGS}))\.?\s+\d{{1,5}}[a-z]?\b"
+        )),
     ]
+});
+/// What can't be meant otherwise, whatever its words.
+static UNMISTAKABLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    vec![
+        rule(&format!(
+            r"(?i)\bcorner of\s+(?:[\p{{L}}\d][\p{{L}}\d'’.-]*\s+){{1,5}}?(?:and|&)\s+[\p{{L}}\d][\p{{L}}\d'’.-]*(?:\s+(?-i:[\p{{Lu}}\d])[\p{{L}}\d'’.-]*|\s+{STREET}\b){{0,3}}"
+        )),
+        rule(&format!(
+            r"(?i)\b\d{{1,5}}[a-z]?,?\s+{FOREIGN}\s+[^\d\n,;.]{{2,40}}|\b{FOREIGN}\s+[^\d\n,;]{{2,40}}?,?\s?\d{{1,5}}[a-z]?\b|\b\p{{L}}+\s+(?:u\.|ulica|put|trg|cesta)\s+\d{{1,4}}[a-z]?\b"
+        )),
+    ]
+});
+/// `7 Cox View`: an address where a word before the last is somebody's name, or no word.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    rule(&format!(r"\b\d{{1,6}}(?:/\d{{1,4}})?[a-z]?\s+((?:\p{{Lu}}[\p{{L}}'’.-]+\s+){{1,3}})(?i:{UNUSUAL})\b"))
 });
 /// `6750 Koskikatu 25`: an address where its words are no words.
 static NUMBERED: LazyLock<Regex> = LazyLock::new(|| {
@@ -60,7 +78,7 @@ static CUES: LazyLock<Regex> = LazyLock::new(|| {
 });
 static ZIP: LazyLock<Regex> = LazyLock::new(|| {
     rule(
-        r"(?i)\b(?:zip|postal|post)(?:\s?code)?(?:\s+(?:is|of|no))?[\s:#]+([a-z]{0,2}\d[a-z\d]{1,4}(?:[ -]\d[a-z\d]{2,3})?)\b",
+        r"(?i)\b(?:zip|postal|post)(?:\s?code)?(?:\s+(?:is|of|no))?[\s:#]+((?:[a-z]{1,2}-)?\d{4,5}(?:-\d{3,4})?|\d{3} \d{2}|\d{4} ?[a-z]{2}|[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|[a-z]{0,2}\d[a-z\d]{1,4}(?:[ -]\d[a-z\d]{2,3})?)\b",
     )
 });
 static STATE_ZIP: LazyLock<Regex> =
@@ -77,10 +95,22 @@ static HOME: LazyLock<Regex> = LazyLock::new(|| {
         r"\b(?:at|in|from|to|of|the|The)\s+((?:\p{Lu}[\p{L}'’-]+\s+){1,3}(?:Court|Manor|House|Lodge|Gardens|Village|Heights|Park|Mill|Mills|Estates?|Commons|Terrace|Towers?|Square))\b",
     )
 });
+/// Where somebody is or goes, by what such places are called after: `near Pines Beach`, `from PORT O' WARREN`.
+static SETTLEMENT: LazyLock<Regex> = LazyLock::new(|| {
+    rule(
+        r"\b(?:in|In|from|From|near|Near|to|visit|visiting|outside|towards|of)\s+((?:\p{Lu}[\p{L}'’.-]*\s+){1,3}(?i:beach|town|bay|falls|springs|hills?|valley|lakes?|grove|creek|islands?|point|harbou?r|mountains?|rocks?|ridge|river|cove|landing|junction|crossing|flats?|ferry|bridge|haven|shores?|woods?|meadows?|city)|(?i:port|fort|mount|lake|cape|saint|san|santa|upper|lower|great|little)\s+(?:\p{Lu}['’]?\s?)?\p{Lu}[\p{L}'’-]+)\b",
+    )
+});
 /// Where somebody is from: what follows is a place, whatever word it is.
 static ORIGIN: LazyLock<Regex> = LazyLock::new(|| {
     rule(
         r"\b(?i:grew up in|raised in|born in|originally from|native of|hails? from|comes? from|home ?town(?: is)?)\s+(\p{Lu}[\p{L}\p{Sm}'’.-]*(?:\s(?:\p{Lu}[\p{L}\p{Sm}'’-]*|de|la|las|los|del|du|an|am|der|of|the|upon)){0,4})",
+    )
+});
+/// `Cousin-sur-Martin`, `Weston-upon-Trent`.
+static CHAIN: LazyLock<Regex> = LazyLock::new(|| {
+    rule(
+        r"\b\p{Lu}[\p{L}'’]+(?:-(?:sur|sous|les|lès|lez|en|de|du|des|la|le|aux|am|an|der|im|upon|on|in|the|by|next|under))+-\p{Lu}[\p{L}'’]{2,}\b",
     )
 });
 static COUNTY: LazyLock<Regex> =
@@ -179,13 +209,28 @@ fn find_addresses(findings: &mut Findings<'_>, subject: &Subject, words: &[Token
     let mut found: BTreeSet<(usize, usize)> = BTreeSet::new();
     for anchor in ANCHORS.iter() {
         for place in anchor.find_iter(text) {
-            let is_told = place.as_str().contains(|c: char| c.is_ascii_digit()) || place.as_str().starts_with("corner");
-            if is_told && !is_everyday(place.as_str()) {
+            if place.as_str().contains(|c: char| c.is_ascii_digit()) && !is_everyday(place.as_str()) {
                 found.insert((leftwards(text, place.start(), words), rightwards(text, place.end(), words)));
             }
         }
     }
     let names = |word: &Token<'_>| word.case != Case::Mixed && word.word.len() > 2 && !is_plain(word.word);
+    let told = |word: &Token<'_>| {
+        names(word) && !is_acronym(word.word)
+            || word.case == Case::Capitalized && (is_surname(word.word) || is_given(word.word))
+    };
+    for place in UNMISTAKABLE.iter().flat_map(|rule| rule.find_iter(text)) {
+        if tokens(place.as_str()).iter().any(told) {
+            found.insert((leftwards(text, place.start(), words), rightwards(text, place.end(), words)));
+        }
+    }
+    for place in NAMED.captures_iter(text) {
+        let (whole, name) =
+            (place.get(0).expect("the whole match"), place.get(1).expect("a group that always matches"));
+        if tokens(name.as_str()).iter().any(told) {
+            found.insert((leftwards(text, whole.start(), words), rightwards(text, whole.end(), words)));
+        }
+    }
     for place in NUMBERED.find_iter(text) {
         if tokens(place.as_str()).iter().any(names) || FLAT.is_match(&text[place.end()..]) {
             found.insert((leftwards(text, place.start(), words), rightwards(text, place.end(), words)));
@@ -209,7 +254,8 @@ fn is_everyday(place: &str) -> bool {
     let is_room = ["unit", "room", "floor", "box", "building"].iter().any(|word| lower.starts_with(word));
     let names_a_street = tokens(place).iter().any(|token| token.case != Case::Lower);
     let digits = lower.bytes().filter(u8::is_ascii_digit).count();
-    let ends_low = tokens(place).last().is_some_and(|last| last.case == Case::Lower && is_street_word(last.word));
+    let ends_low = !place.ends_with(|c: char| c.is_ascii_digit())
+        && tokens(place).last().is_some_and(|last| last.case == Case::Lower && is_street_word(last.word));
     is_room && digits < 3
         || names_a_street && ends_low && !is_room
         || !(is_room || names_a_street) && tokens(place).iter().all(|token| is_plain(token.word))
@@ -315,6 +361,17 @@ fn find_named(findings: &mut Findings<'_>, subject: &Subject) {
         let name = home.get(1).expect("a group that always matches");
         take(findings, name.start(), name.end(), subject);
     }
+    for chain in CHAIN.find_iter(text) {
+        take(findings, chain.start(), chain.end(), subject);
+    }
+    for settlement in SETTLEMENT.captures_iter(text) {
+        let name = settlement.get(1).expect("a group that always matches");
+        let mut words = name.as_str().split_whitespace();
+        let is_name = words.all(|word| word.starts_with(char::is_uppercase) && !is_general(word));
+        if is_name && !is_region(name.as_str()) {
+            take(findings, name.start(), name.end(), subject);
+        }
+    }
     for origin in ORIGIN.captures_iter(text) {
         let name = origin.get(1).expect("a group that always matches");
         let first = name.as_str().split_whitespace().next().unwrap_or_default().trim_end_matches('.');
@@ -325,10 +382,6 @@ fn find_named(findings: &mut Findings<'_>, subject: &Subject) {
     }
     for captures in FACILITY.captures_iter(text).chain(COUNTY.captures_iter(text)) {
         let name = captures.get(1).expect("a group that always matches");
-        let is_general = |word: &str| {
-            let lower = word.to_lowercase();
-            GENERAL.contains(&lower.as_str()) || matches!(lower.as_str(), "of" | "and" | "at") || is_region(word)
-        };
         let words = tokens(name.as_str());
         let Some(first) = words.iter().find(|word| !is_general(word.word)) else { continue };
         // `The Nursing Home`, `Cardiac Rehabilitation Center`: plain words at the head of a sentence name nothing.
@@ -341,6 +394,12 @@ fn find_named(findings: &mut Findings<'_>, subject: &Subject) {
         let last = words.iter().rfind(|word| !is_general(word.word)).unwrap_or(first);
         take(findings, name.start() + first.start, name.start() + last.end, subject);
     }
+}
+
+/// A word that names of many facilities share, or a region's.
+fn is_general(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    GENERAL.contains(&lower.as_str()) || matches!(lower.as_str(), "of" | "and" | "at") || is_region(word)
 }
 
 fn find_cities(findings: &mut Findings<'_>, subject: &Subject, words: &[Token<'_>]) {

@@ -32,6 +32,7 @@ pub(super) mod x12;
 pub(super) mod xml;
 mod xml_document;
 
+pub use fhir::care_team_rules::members as care_team_members;
 pub use fhir::consent_rules::provision as consent_provision;
 use sha2::{Digest, Sha256};
 

@@ -17,14 +17,9 @@ const READING: [&str; 3] = ["access", "use", "disclose"];
 
 /// What the record's root provision says; `None` when it bears on nobody's reading.
 pub fn provision(bytes: &[u8]) -> Option<Provision> {
-    let text = std::str::from_utf8(bytes).ok()?.trim_start_matches('\u{feff}');
-    let body = if text.trim_start().starts_with('<') {
-        xml::resource(Tree::parse(text).ok()?.root())
-    } else {
-        Json::parse(text).ok()?
-    };
+    let body = parse(bytes, "Consent")?;
     let is_about_privacy = body.get("scope").is_none_or(|scope| codes(scope).any(|(_, code)| code == PRIVACY));
-    if body.text("resourceType") != Some("Consent") || body.text("status") != Some("active") || !is_about_privacy {
+    if body.text("status") != Some("active") || !is_about_privacy {
         return None;
     }
     let opts_out = body.get("policyRule").is_some_and(|rule| codes(rule).any(|(_, code)| code.starts_with("OPTOUT")));
@@ -35,6 +30,17 @@ pub fn provision(bytes: &[u8]) -> Option<Provision> {
         None => opts_out,
     };
     read(root, denies, 0)
+}
+
+/// The record, JSON or XML, if it is of this type.
+pub(super) fn parse(bytes: &[u8], resource_type: &str) -> Option<Json> {
+    let text = std::str::from_utf8(bytes).ok()?.trim_start_matches('\u{feff}');
+    let body = if text.trim_start().starts_with('<') {
+        xml::resource(Tree::parse(text).ok()?.root())
+    } else {
+        Json::parse(text).ok()?
+    };
+    (body.text("resourceType") == Some(resource_type)).then_some(body)
 }
 
 /// `None` for a provision that can't be held to, or that isn't about reading.

@@ -9,6 +9,7 @@ mod assessment;
 mod billing;
 mod care;
 mod care_plan;
+pub mod care_team_rules;
 mod claim_parts;
 mod claims;
 mod communication;
