@@ -38,7 +38,7 @@ pub fn grouped<'a>(
         groups = others;
         groups.push(joined);
     }
-    groups.sort_by(|one, other| one.name.to_lowercase().cmp(&other.name.to_lowercase()));
+    groups.sort_by_key(|group| group.name.to_lowercase());
     groups
 }
 
