@@ -3,9 +3,9 @@
 use super::phrases::holds_any;
 use crate::stages::terms::words;
 
-/// What a sentence gains that gives a reason, or findings, when they are asked for: enough to pass sentences that only
-/// name the same things, too little to pass over one that fits the question much better.
-pub const SOUGHT_GAIN: f32 = 0.2;
+/// What a sentence gains that gives a reason, or findings, when they are asked for: as much as words or standing can give
+/// it, so that it passes sentences of the document found first that only name the same things.
+pub const SOUGHT_GAIN: f32 = 0.3;
 
 /// `why`, `reason` and `cause` in their usual forms.
 pub fn asks_for_reason(question: &str) -> bool {
