@@ -1,9 +1,5 @@
 //! From stored documents to what the index takes: chunks, their windows, and the vectors of both.
 
-use std::sync::Arc;
-
-use rayon::prelude::*;
-
 use super::embed::{EmbedError, EmbeddingPool};
 use crate::access::Upkeep;
 use crate::adapters::index::{IndexChange, IndexedChunk, IndexedDocument, IndexedWindow};
@@ -38,39 +34,24 @@ pub async fn derive(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<IndexChange>, EmbedError> {
     let mut changes = Vec::with_capacity(documents.len());
-    let mut current = Vec::new();
+    let mut waiting = Vec::new();
+    let mut texts = Vec::new();
     for (tenant, id) in documents {
         match store.latest_for_indexing(upkeep, tenant, id).await? {
             Some(document) if document.document.status == DocumentStatus::Current => {
-                current.push((tenant.clone(), document));
+                let mut pieces = pieces(embedding.embedder(), &document);
+                texts.extend(pieces.iter_mut().flat_map(|piece| std::mem::take(&mut piece.texts)));
+                waiting.push((tenant.clone(), document, pieces));
             }
             _ => changes.push(IndexChange::Remove { tenant: tenant.clone(), id: id.clone() }),
         }
     }
-    let mut waiting = in_pieces(embedding.shared_embedder(), current).await?;
-    let of_each = waiting.iter_mut().flat_map(|(_, _, pieces)| pieces);
-    let texts: Vec<String> = of_each.flat_map(|piece| std::mem::take(&mut piece.texts)).collect();
     let mut vectors = embedding.passages(upkeep, store, &texts, progress).await?.into_iter();
     for (tenant, document, pieces) in waiting {
         let chunks = pieces.into_iter().filter_map(|piece| indexed(piece, &mut vectors)).collect();
         changes.push(IndexChange::Put(Box::new(IndexedDocument { tenant, document, chunks })));
     }
     Ok(changes)
-}
-
-type InPieces = (TenantId, StoredDocument, Vec<Piece>);
-
-/// On all processors, off the threads that serve requests.
-async fn in_pieces(
-    embedder: Arc<Embedder>,
-    documents: Vec<(TenantId, StoredDocument)>,
-) -> Result<Vec<InPieces>, EmbedError> {
-    let cut = move |(tenant, document)| {
-        let pieces = pieces(&embedder, &document);
-        (tenant, document, pieces)
-    };
-    let cutting = tokio::task::spawn_blocking(move || documents.into_par_iter().map(cut).collect());
-    cutting.await.map_err(|_| EmbedError::Stopped)
 }
 
 fn indexed(piece: Piece, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Option<IndexedChunk> {

@@ -55,11 +55,6 @@ impl EmbeddingPool {
         Ok(Self { embedder, queue, questions, sentences, metrics })
     }
 
-    /// For work on other threads.
-    pub fn shared_embedder(&self) -> Arc<Embedder> {
-        Arc::clone(&self.embedder)
-    }
-
     pub fn embedder(&self) -> &Embedder {
         &self.embedder
     }

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use super::derive::derive;
 use super::embed::{EmbedError, EmbeddingPool};
 use crate::access::Upkeep;
-use crate::adapters::index::{Index, IndexChange, IndexError};
+use crate::adapters::index::{Index, IndexError};
 use crate::adapters::store::{Change, Store, StoreError};
 use crate::domain::{DocumentId, TenantId, Timestamp};
 use crate::telemetry::Metrics;
@@ -22,21 +22,6 @@ pub enum IndexChangesError {
     Index(#[from] IndexError),
     #[error("the indexing task was stopped")]
     Stopped,
-}
-
-/// Batches that are taken in before who waits for the turn has it.
-const BATCHES_IN_A_TURN: usize = 8;
-
-/// Changes in their order, and what the index is to take in for them.
-struct Batch {
-    changes: Vec<Change>,
-    derived: Vec<IndexChange>,
-}
-
-impl Batch {
-    fn reached(&self) -> i64 {
-        self.changes.last().map_or(0, |change| change.sequence)
-    }
 }
 
 /// What both indexing and reindexing work with. `turn` is held while the generation in service is written.
@@ -63,49 +48,30 @@ impl IndexChangesFlow {
         Self { store, embedding, index, turn: Mutex::new(()), metrics, batch, began: Timestamp::now() }
     }
 
-    /// Takes in some batches, each derived while the one before is written; returns how many changes they held, 0
-    /// when the index shows all there is.
+    /// Takes in one batch; returns how many changes it held, 0 when the index shows all there is.
     pub async fn run_once(&self, upkeep: &Upkeep, progress: &(dyn Fn(u64) + Sync)) -> Result<usize, IndexChangesError> {
         let _turn = self.turn.lock().await;
-        let mut taken_in = 0;
-        let mut next = self.derive_after(upkeep, self.index.watermark(), progress).await?;
-        for number in 1..=BATCHES_IN_A_TURN {
-            let Some(batch) = next else { break };
-            taken_in += batch.changes.len();
-            let reached = batch.reached();
-            let ahead = async {
-                match number {
-                    BATCHES_IN_A_TURN => Ok(None),
-                    _ => self.derive_after(upkeep, reached, progress).await,
-                }
-            };
-            (next, _) = tokio::try_join!(ahead, self.apply(upkeep, batch))?;
-        }
-        Ok(taken_in)
+        self.take_in_batch(upkeep, progress).await
     }
 
-    async fn derive_after(
+    /// The same for a holder of the turn.
+    pub(super) async fn take_in_batch(
         &self,
         upkeep: &Upkeep,
-        sequence: i64,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Option<Batch>, IndexChangesError> {
-        let changes = self.store.changes_after(upkeep, sequence, self.batch).await?;
-        if changes.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<usize, IndexChangesError> {
+        let watermark = self.index.watermark();
+        let changes = self.store.changes_after(upkeep, watermark, self.batch).await?;
+        let Some(last) = changes.last() else { return Ok(0) };
+        let reached = last.sequence;
         let documents = distinct_documents(&changes);
-        let derived = derive(upkeep, &self.store, &self.embedding, &documents, progress).await?;
-        Ok(Some(Batch { changes, derived }))
-    }
-
-    async fn apply(&self, upkeep: &Upkeep, batch: Batch) -> Result<(), IndexChangesError> {
-        let (index, upkeep, reached) = (self.index.clone(), upkeep.clone(), batch.reached());
-        tokio::task::spawn_blocking(move || index.apply(&upkeep, &batch.derived, reached))
+        let index_changes = derive(upkeep, &self.store, &self.embedding, &documents, progress).await?;
+        let (index, upkeep) = (self.index.clone(), upkeep.clone());
+        tokio::task::spawn_blocking(move || index.apply(&upkeep, &index_changes, reached))
             .await
             .map_err(|_| IndexChangesError::Stopped)??;
-        self.count(&batch.changes);
-        Ok(())
+        self.count(&changes);
+        Ok(changes.len())
     }
 
     fn count(&self, changes: &[Change]) {
