@@ -117,7 +117,7 @@ impl App {
         let writer = writer::writer(&config, local, secret.clone())?;
         let store = Store::open_with(&config.store_path(), config.access.audit_key_file.as_deref()).await?;
         declare_sources(&store, &config).await?;
-        let newest_change = store.newest_change().await?;
+        let newest_change = store.newest_change()?;
         let settings = index_settings(&config, &embedder);
         let index = Arc::new(Index::open(&config.index_path(), settings, newest_change)?);
         let verifier = verifier(&config)?;

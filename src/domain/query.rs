@@ -97,8 +97,6 @@ pub struct Query {
     pub limit: usize,
     /// Chunks before and after each passage that are shown with it, up to [`Query::MAX_NEIGHBOURS`].
     pub neighbours: usize,
-    /// Whether the words of the query are marked in each passage.
-    pub highlight: bool,
 }
 
 impl std::fmt::Debug for Query {
@@ -151,7 +149,6 @@ impl Query {
             filters,
             limit,
             neighbours: 0,
-            highlight: false,
         })
     }
 
@@ -165,10 +162,6 @@ impl Query {
             return Err(QueryError::Neighbours);
         }
         Ok(Self { neighbours, ..self })
-    }
-
-    pub fn highlighted(self) -> Self {
-        Self { highlight: true, ..self }
     }
 
     /// What any question with such a text and filters must keep to.

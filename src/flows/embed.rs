@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
-use super::embedding_queue::{EmbeddingQueue, Lane};
+use super::embedding_queue::{Coming, EmbeddingQueue, Lane, Wanted};
 use super::vector_cache::{Key, VectorCache};
 use crate::access::{Access, Upkeep};
 use crate::adapters::inference::{Embedder, InferenceError, Role, Tokens};
@@ -44,6 +44,12 @@ pub struct EmbeddingPool {
     metrics: Arc<Metrics>,
 }
 
+/// A question that the model was given, or whose vector was remembered.
+pub struct AskedQuestion {
+    key: Key,
+    vector: Result<Vec<f32>, Coming>,
+}
+
 impl EmbeddingPool {
     /// Starts the threads that compute; they end when the pool is dropped.
     pub fn start(embedder: Embedder, metrics: Arc<Metrics>) -> io::Result<Self> {
@@ -61,17 +67,39 @@ impl EmbeddingPool {
 
     /// The vector of a question. Asked again by the same caller, it is remembered.
     pub async fn question(&self, access: &Access, text: &str) -> Result<Vec<f32>, EmbedError> {
-        let key = Key::new(access, text);
+        let (asked, _wanted) = self.ask(access, text).await?;
+        let vector = match asked.vector {
+            Ok(vector) => return Ok(vector),
+            Err(coming) => coming.vector().await?,
+        };
+        self.questions.keep(asked.key, &vector);
+        Ok(vector)
+    }
+
+    /// Sends a question to the model, for another thread to take the [`answer`](Self::answer). Once the second part
+    /// is dropped nobody wants it, and it leaves the queue.
+    pub async fn ask(&self, access: &Access, text: &str) -> Result<(AskedQuestion, Wanted), EmbedError> {
+        let (key, wanted) = (Key::new(access, text), Wanted::default());
         if let Some(vector) = self.questions.get(key) {
             self.metrics.questions_remembered.inc();
-            return Ok(vector);
+            return Ok((AskedQuestion { key, vector: Ok(vector) }, wanted));
         }
         let tokens = match text.len() {
             0..=SHORT => self.noted(Role::Query, Instant::now(), self.embedder.tokenize(&[text], Role::Query))?,
             _ => self.tokenize(vec![text.to_owned()], Role::Query).await?,
         };
-        let vector = self.queue.vectors(Lane::Urgent, tokens).await?.pop().ok_or(EmbedError::Stopped)?;
-        self.questions.keep(key, &vector);
+        let tokens = tokens.into_iter().next().ok_or(EmbedError::Stopped)?;
+        let coming = self.queue.submit(Lane::Urgent, tokens, &wanted).await?;
+        Ok((AskedQuestion { key, vector: Err(coming) }, wanted))
+    }
+
+    /// Blocks until the vector is there.
+    pub fn answer(&self, asked: AskedQuestion) -> Result<Vec<f32>, EmbedError> {
+        let vector = match asked.vector {
+            Ok(vector) => return Ok(vector),
+            Err(coming) => coming.blocking_vector()?,
+        };
+        self.questions.keep(asked.key, &vector);
         Ok(vector)
     }
 

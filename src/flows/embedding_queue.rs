@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use std::{io, thread};
 
@@ -37,8 +37,34 @@ struct Waiting {
     tokens: Tokens,
     reply: Reply,
     since: Instant,
+    /// Held by whoever wants the vector, where that isn't who waits for the reply.
+    wanted: Option<Weak<()>>,
     /// Given back when this leaves the queue.
     _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Waiting {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed() || self.wanted.as_ref().is_some_and(|wanted| wanted.strong_count() == 0)
+    }
+}
+
+/// As long as it is held, somebody wants what was asked for.
+#[derive(Default)]
+pub struct Wanted(Arc<()>);
+
+/// A vector that the model is at.
+pub(super) struct Coming(oneshot::Receiver<Result<Vec<f32>, Arc<InferenceError>>>);
+
+impl Coming {
+    pub(super) async fn vector(self) -> Result<Vec<f32>, EmbedError> {
+        self.0.await.map_err(|_| EmbedError::Stopped)?.map_err(EmbedError::Inference)
+    }
+
+    /// For a thread that may block.
+    pub(super) fn blocking_vector(self) -> Result<Vec<f32>, EmbedError> {
+        self.0.blocking_recv().map_err(|_| EmbedError::Stopped)?.map_err(EmbedError::Inference)
+    }
 }
 
 #[derive(Default)]
@@ -96,13 +122,20 @@ impl EmbeddingQueue {
                 total += tokens.len();
                 some.push(tokens);
             }
-            self.enqueue(lane, some, total, &mut replies).await?;
+            replies.extend(self.enqueue(lane, some, total, None).await?);
         }
         let mut vectors = Vec::with_capacity(replies.len());
         for reply in replies {
-            vectors.push(reply.await.map_err(|_| EmbedError::Stopped)?.map_err(EmbedError::Inference)?);
+            vectors.push(reply.vector().await?);
         }
         Ok(vectors)
+    }
+
+    /// The vector of one text, for whichever thread; it leaves the queue when `wanted` is dropped.
+    pub(super) async fn submit(&self, lane: Lane, text: Tokens, wanted: &Wanted) -> Result<Coming, EmbedError> {
+        let length = text.len();
+        let replies = self.enqueue(lane, vec![text], length, Some(Arc::downgrade(&wanted.0))).await?;
+        replies.into_iter().next().ok_or(EmbedError::Stopped)
     }
 
     async fn enqueue(
@@ -110,29 +143,30 @@ impl EmbeddingQueue {
         lane: Lane,
         texts: Vec<Tokens>,
         total: usize,
-        replies: &mut Vec<oneshot::Receiver<Result<Vec<f32>, Arc<InferenceError>>>>,
-    ) -> Result<(), EmbedError> {
+        wanted: Option<Weak<()>>,
+    ) -> Result<Vec<Coming>, EmbedError> {
         let semaphore = match lane {
             Lane::Urgent => self.urgent_room.clone(),
             Lane::Bulk => self.bulk_room.clone(),
         };
-        let wanted = u32::try_from(total.min(ROOM)).unwrap_or(u32::MAX);
-        let mut room = semaphore.acquire_many_owned(wanted).await.map_err(|_| EmbedError::Stopped)?;
+        let tokens = u32::try_from(total.min(ROOM)).unwrap_or(u32::MAX);
+        let mut room = semaphore.acquire_many_owned(tokens).await.map_err(|_| EmbedError::Stopped)?;
         let mut lanes = self.shared.lanes();
         let queue = match lane {
             Lane::Urgent => &mut lanes.urgent,
             Lane::Bulk => &mut lanes.bulk,
         };
         let since = Instant::now();
+        let mut replies = Vec::with_capacity(texts.len());
         for tokens in texts {
             let (reply, receiver) = oneshot::channel();
             let room = room.split(tokens.len());
-            queue.push_back(Waiting { tokens, reply, since, _room: room });
-            replies.push(receiver);
+            queue.push_back(Waiting { tokens, reply, since, wanted: wanted.clone(), _room: room });
+            replies.push(Coming(receiver));
         }
         self.shared.count(&lanes);
         self.shared.changed.notify_all();
-        Ok(())
+        Ok(replies)
     }
 }
 
@@ -217,7 +251,7 @@ impl Lanes {
 fn take_from(queue: &mut VecDeque<Waiting>, most: usize) -> Vec<Waiting> {
     let (mut group, mut total) = (Vec::new(), 0);
     while let Some(next) = queue.front() {
-        if next.reply.is_closed() {
+        if next.is_abandoned() {
             queue.pop_front();
             continue;
         }
@@ -249,7 +283,7 @@ mod tests {
     fn waiting(length: usize) -> (Waiting, Receiver) {
         let (reply, receiver) = oneshot::channel();
         let tokens = Tokens::from_ids(vec![7; length]);
-        (Waiting { tokens, reply, since: Instant::now(), _room: None }, receiver)
+        (Waiting { tokens, reply, since: Instant::now(), wanted: None, _room: None }, receiver)
     }
 
     fn lengths(group: Option<(Lane, Vec<Waiting>)>) -> Option<(Lane, Vec<usize>)> {
@@ -292,5 +326,18 @@ mod tests {
         drop(receiver);
         lanes.bulk.extend([gone, wanted]);
         assert_eq!(lengths(lanes.take(false, 512, 2)), Some((Lane::Bulk, vec![50])));
+    }
+
+    #[test]
+    fn what_another_thread_waits_for_leaves_the_queue_when_its_asker_goes() {
+        let asker = Wanted::default();
+        let mut lanes = Lanes::default();
+        let (question, _receiver) = waiting(14);
+        lanes.urgent.push_back(Waiting { wanted: Some(Arc::downgrade(&asker.0)), ..question });
+        assert_eq!(lengths(lanes.take(false, 512, 2)), Some((Lane::Urgent, vec![14])));
+        let (question, _receiver) = waiting(14);
+        lanes.urgent.push_back(Waiting { wanted: Some(Arc::downgrade(&asker.0)), ..question });
+        drop(asker);
+        assert_eq!(lengths(lanes.take(false, 512, 2)), None);
     }
 }

@@ -20,13 +20,13 @@ impl FreshnessFlow {
         Self { store, index, metrics }
     }
 
-    pub async fn run(&self, access: &Access) -> Result<Freshness, StoreError> {
+    pub fn run(&self, access: &Access) -> Result<Freshness, StoreError> {
         let now = Timestamp::now();
-        let mut index = self.index_freshness(now).await?;
+        let mut index = self.index_freshness(now)?;
         if !access.reach().is_tenant_wide() {
             (index.watermark, index.newest_change) = (None, None);
         }
-        let mut feeds = self.store.feeds(access, now).await?;
+        let mut feeds = self.store.feeds(access, now)?;
         if access.is_deidentified() {
             // The time of the newest record is the time of somebody's.
             (index.watermark, index.newest_change) = (None, None);
@@ -40,7 +40,7 @@ impl FreshnessFlow {
     /// Sets the gauges; called before each scrape.
     pub async fn measure(&self, upkeep: &Upkeep) -> Result<(), StoreError> {
         let now = Timestamp::now();
-        let index = self.index_freshness(now).await?;
+        let index = self.index_freshness(now)?;
         self.metrics.index_watermark.set(index.watermark.unwrap_or(0));
         self.metrics.newest_change.set(index.newest_change.unwrap_or(0));
         self.metrics.index_lag.set(index.lag_s);
@@ -50,7 +50,7 @@ impl FreshnessFlow {
         self.metrics.backlog_deliveries.set(gauge(self.store.backlog().deliveries()));
         self.metrics.backlog_bytes.set(gauge(self.store.backlog().bytes()));
         for tenant in self.store.tenants(upkeep).await? {
-            for feed in self.store.feeds_for_metrics(upkeep, &tenant, now).await? {
+            for feed in self.store.feeds_for_metrics(upkeep, &tenant, now)? {
                 let label = SourceLabel { source: feed.source.to_string() };
                 self.metrics.source_age.get_or_create(&label).set(feed.age_s.unwrap_or(-1));
             }
@@ -58,11 +58,11 @@ impl FreshnessFlow {
         Ok(())
     }
 
-    async fn index_freshness(&self, now: Timestamp) -> Result<IndexFreshness, StoreError> {
+    fn index_freshness(&self, now: Timestamp) -> Result<IndexFreshness, StoreError> {
         let watermark = self.index.watermark();
-        let newest_change = self.store.newest_change().await?;
+        let newest_change = self.store.newest_change()?;
         let oldest = match newest_change > watermark {
-            true => self.store.oldest_change_after(watermark).await?,
+            true => self.store.oldest_change_after(watermark)?,
             false => None,
         };
         let lag_s = oldest.map_or(0, |at| now.seconds_since(at).max(0));

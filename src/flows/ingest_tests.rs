@@ -110,7 +110,7 @@ async fn short_deliveries_are_read_in_the_order_they_landed_and_long_ones_in_par
     assert!(read.iter().enumerate().all(|(at, read)| at == 20 || read.account.stored == 1));
     assert!(opened.read_all().await.is_empty());
     assert_eq!((opened.store.backlog().deliveries(), opened.store.backlog().bytes()), (0, 0));
-    assert_eq!(opened.store.newest_change().await.unwrap(), 3021);
+    assert_eq!(opened.store.newest_change().unwrap(), 3021);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,7 +146,7 @@ async fn a_delivery_that_is_always_refused_is_set_aside_and_can_be_read_once_tha
     let replay = crate::flows::ReplayFlow::new(opened.store.clone());
     assert_eq!(replay.run(&permit, &items[0].id).await.unwrap(), None);
     assert_eq!(opened.state(&poison).await.0, ReceiptState::Normalized);
-    assert_eq!(opened.store.newest_change().await.unwrap(), 3);
+    assert_eq!(opened.store.newest_change().unwrap(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,7 +172,7 @@ async fn a_preview_tells_the_account_and_leaves_nothing() {
     let account = opened.flow.preview(&permit, &source(), Format::FhirNdjson, None, body.into_bytes()).await.unwrap();
     assert_eq!((account.records, account.added, account.changed, account.unchanged), (4, 1, 1, 1));
     assert_eq!(account.quarantined[&QuarantineReason::MalformedJson], 1);
-    assert_eq!(opened.store.newest_change().await.unwrap(), 2);
+    assert_eq!(opened.store.newest_change().unwrap(), 2);
     assert!(opened.store.next_landed(&Upkeep::begin()).await.unwrap().is_none());
     assert!(opened.store.quarantine(&self::permit(Operation::Quarantine).await, None, 10).await.unwrap().is_empty());
 }

@@ -53,7 +53,7 @@ impl PolicyFlow {
 
     /// Errors: the policy can't be read, and so nobody may be let in.
     pub async fn current(&self) -> Result<Arc<Policy>, IngestError> {
-        let mark = self.store.policy_mark().await?;
+        let mark = self.store.policy_mark()?;
         let held = self.held.load_full();
         if held.mark == Some(mark) {
             return Ok(Arc::clone(&held.policy));

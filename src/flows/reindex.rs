@@ -53,7 +53,7 @@ impl ReindexFlow {
     /// A new generation beside the one in service, of every tenant, swapped in once it has caught up.
     async fn rebuild(&self, upkeep: &Upkeep, job: &Job) -> Result<ReindexEnd, ReindexError> {
         let indexing = &self.indexing;
-        let start = indexing.store.newest_change().await?;
+        let start = indexing.store.newest_change()?;
         let mut progress = Progress::begin(self, upkeep, job, &ReindexTarget::All).await?;
         let mut next = indexing.index.begin_generation(upkeep)?;
         for tenant in indexing.store.tenants(upkeep).await? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::embed::{EmbedError, EmbeddingPool};
+use super::embed::{AskedQuestion, EmbedError, EmbeddingPool};
 use super::rank::{Plan, Ranked, begin, rank};
 use super::rerank::{DEPTH, RerankError, Reranker};
 use crate::access::Access;
@@ -33,7 +33,7 @@ pub enum RetrieveError {
 pub struct PassageDetail {
     /// The part of the passage nearest to the query, where vectors were compared.
     pub nearest: Option<Span>,
-    /// Words of the query, and what says the same, when they were asked for.
+    /// Words of the query, and what says the same, once they are marked.
     pub highlights: Vec<Span>,
     /// The passage with the neighbours that were asked for.
     pub around: Option<Span>,
@@ -69,89 +69,91 @@ impl RetrieveFlow {
     }
 
     pub async fn run(&self, access: &Access, query: &Query) -> Result<Retrieved, RetrieveError> {
-        let (ranked, mut plan, vector) = self.search(access, query).await?;
         let reranker = self.reranker.as_ref().filter(|_| query.mode == Mode::Hybrid && query.tuning.rerank);
         let depth = if reranker.is_some() { query.limit.max(DEPTH) } else { query.limit };
-        let mut shown = self.passages(access, ranked, query, depth).await?;
+        let Found { mut shown, mut plan, vector } = self.search(access, query, depth).await?;
         if let Some(reranker) = reranker {
             shown = reranker.rerank(&query.text, shown).await?;
             shown.truncate(query.limit);
             plan.reranked = true;
         }
-        if query.highlight {
-            shown = highlighted(query, shown).await?;
-        }
         let (passages, details) = shown.into_iter().unzip();
         Ok(Retrieved { passages, details, vector, plan })
     }
 
-    /// Takes one snapshot and ranks what lies in scope, off the request threads; its words are looked up while the
-    /// model makes its vector.
-    async fn search(
-        &self,
-        access: &Access,
-        query: &Query,
-    ) -> Result<(Vec<Ranked>, Plan, Option<Vec<f32>>), RetrieveError> {
+    /// With the words of the query marked, off the request threads.
+    pub async fn highlighted(&self, query: &Query, mut found: Retrieved) -> Result<Retrieved, RetrieveError> {
+        let (text, expand) = (query.text.clone(), query.tuning.expand);
+        let marking = tokio::task::spawn_blocking(move || {
+            let mut highlighter = Highlighter::new(&text, expand);
+            for (passage, detail) in found.passages.iter().zip(&mut found.details) {
+                detail.highlights = highlighter.spans(&passage.document.document.text, passage.hit.chunk.span);
+            }
+            found
+        });
+        marking.await.map_err(|_| RetrieveError::Stopped)
+    }
+
+    /// Takes one snapshot, ranks what lies in scope and reads it, all on one thread off those of the requests; its
+    /// words are looked up while the model makes its vector.
+    async fn search(&self, access: &Access, query: &Query, depth: usize) -> Result<Found, RetrieveError> {
         let snapshot = self.index.snapshot();
-        let (give, take) = oneshot::channel::<Option<Vec<f32>>>();
+        let (give, take) = oneshot::channel::<Option<AskedQuestion>>();
+        let (store, embedding) = (self.store.clone(), self.embedding.clone());
         let (owned_access, owned_query) = (access.clone(), query.clone());
         let searching = tokio::task::spawn_blocking(move || {
             let begun = begin(&snapshot, &owned_access, &owned_query)?;
-            let vector = take.blocking_recv().map_err(|_| RetrieveError::Stopped)?;
+            let asked = take.blocking_recv().map_err(|_| RetrieveError::Stopped)?;
+            let vector = asked.map(|asked| embedding.answer(asked)).transpose()?;
             let (ranked, plan) = rank(&snapshot, begun, &owned_query, vector.as_deref());
-            Ok((ranked, plan, vector))
+            let shown = passages(&store, &owned_access, &ranked, &owned_query, depth)?;
+            Ok(Found { shown, plan, vector })
         });
-        let vector = match query.mode {
-            Mode::Keyword => None,
-            Mode::Dense | Mode::Hybrid => Some(self.embedding.question(access, &query.text).await?),
+        let (asked, _wanted) = match query.mode {
+            Mode::Keyword => (None, None),
+            Mode::Dense | Mode::Hybrid => {
+                let (asked, wanted) = self.embedding.ask(access, &query.text).await?;
+                (Some(asked), Some(wanted))
+            }
         };
         // Who failed before it came says so itself.
-        let _ = give.send(vector);
+        let _ = give.send(asked);
         searching.await.map_err(|_| RetrieveError::Stopped)?
-    }
-
-    /// Reads the documents behind the hits, through the caller's access once more: what was replaced,
-    /// withdrawn or relabelled since the snapshot is dropped here.
-    async fn passages(
-        &self,
-        access: &Access,
-        ranked: Vec<Ranked>,
-        query: &Query,
-        depth: usize,
-    ) -> Result<Vec<(Passage, PassageDetail)>, RetrieveError> {
-        let mut shown = Shown::new(query, depth);
-        for batch in ranked.chunks(depth.max(1)) {
-            let mut keys: Vec<DocumentKey> = batch.iter().map(|ranked| ranked.hit.key.clone()).collect();
-            keys.sort();
-            keys.dedup();
-            let documents = self.store.documents_of_hits(access, &keys).await?;
-            for ranked in batch {
-                if let Some(document) = documents.get(&ranked.hit.key) {
-                    shown.offer(ranked, document);
-                }
-            }
-            if shown.is_full() {
-                break;
-            }
-        }
-        Ok(shown.passages)
     }
 }
 
-/// Marks the words of the query, off the request threads.
-async fn highlighted(
+/// What a search shows, before any reranker saw it.
+struct Found {
+    shown: Vec<(Passage, PassageDetail)>,
+    plan: Plan,
+    vector: Option<Vec<f32>>,
+}
+
+/// Reads the documents behind the hits, through the caller's access once more: what was replaced, withdrawn or
+/// relabelled since the snapshot is dropped here.
+fn passages(
+    store: &Store,
+    access: &Access,
+    ranked: &[Ranked],
     query: &Query,
-    mut shown: Vec<(Passage, PassageDetail)>,
+    depth: usize,
 ) -> Result<Vec<(Passage, PassageDetail)>, RetrieveError> {
-    let (text, expand) = (query.text.clone(), query.tuning.expand);
-    let marking = tokio::task::spawn_blocking(move || {
-        let mut highlighter = Highlighter::new(&text, expand);
-        for (passage, detail) in &mut shown {
-            detail.highlights = highlighter.spans(&passage.document.document.text, passage.hit.chunk.span);
+    let mut shown = Shown::new(query, depth);
+    for batch in ranked.chunks(depth.max(1)) {
+        let mut keys: Vec<DocumentKey> = batch.iter().map(|ranked| ranked.hit.key.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        let documents = store.read_documents_of_hits(access, &keys)?;
+        for ranked in batch {
+            if let Some(document) = documents.get(&ranked.hit.key) {
+                shown.offer(ranked, document);
+            }
         }
-        shown
-    });
-    marking.await.map_err(|_| RetrieveError::Stopped)
+        if shown.is_full() {
+            break;
+        }
+    }
+    Ok(shown.passages)
 }
 
 /// The passages that are shown: as many as were asked for, so many of each document, the same text of a patient once.

@@ -114,7 +114,7 @@ pub async fn answer_question(
     let understood_as = (!is_masked && question.text != asked.question.trim()).then(|| question.text.clone());
     let may_write = asked.generate != Some(false) && !is_masked;
     let begun = app.answer.begin(&access, &question, may_write).await?;
-    let freshness = app.freshness.run(&access).await?;
+    let freshness = app.freshness.run(&access)?;
     let audit = Audit { app: &app, access: &access, request_id: &request_id, question: &question };
     let answer = match begun {
         Begun::Whole(answer) => answer,

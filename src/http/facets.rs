@@ -78,7 +78,7 @@ pub async fn count(
     let query = CountQuery::new(&request.query, filters, facets)?;
     let query = app.disclose.counted(&access, query).await?;
     let counts = app.count.run(&access, &query).await?;
-    let freshness = app.freshness.run(&access).await?;
+    let freshness = app.freshness.run(&access)?;
     let row = AuditRow {
         action: "facets",
         patient: query.filters.patient.as_ref(),

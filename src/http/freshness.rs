@@ -30,5 +30,5 @@ pub async fn read_freshness(app: Data<App>, access: Reader, request_id: RequestI
         request_id: request_id.as_str(),
     };
     app.store.audit(&access, &row).await?;
-    Ok(Json(Freshness::from(&app.freshness.run(&access).await?)))
+    Ok(Json(Freshness::from(&app.freshness.run(&access)?)))
 }

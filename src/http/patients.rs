@@ -147,7 +147,7 @@ pub async fn read_context(
     };
     app.store.audit(&access, &row).await?;
     let view = app.disclose.context(&access, found.ok_or_else(Problem::not_found)?).await?;
-    let freshness = app.freshness.run(&access).await?;
+    let freshness = app.freshness.run(&access)?;
     let now = Timestamp::now();
     let used: Vec<_> = lists(&view.context).into_iter().flatten().map(|line| &line.source).collect();
     let body = |lines: &[ContextLine]| lines.iter().map(|line| LineBody::new(line, now)).collect();

@@ -89,7 +89,7 @@ pub async fn find_similar(
         return Err(QueryError::DateRange.into());
     }
     let found = app.similar.run(&access, &id, &filters, limit).await?;
-    let freshness = app.freshness.run(&access).await?;
+    let freshness = app.freshness.run(&access)?;
     let documents = found.as_ref().map(keys).unwrap_or_default();
     let row = AuditRow {
         action: "similar",

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use rusqlite::OptionalExtension;
 use sqlx::FromRow;
 
 use super::{Store, StoreError};
@@ -41,15 +42,17 @@ impl From<ChangeRow> for Change {
 
 impl Store {
     /// The number of the last change; 0 when there is none. Holds no patient data.
-    pub async fn newest_change(&self) -> Result<i64, StoreError> {
+    pub fn newest_change(&self) -> Result<i64, StoreError> {
         const NEWEST: &str = "SELECT COALESCE(MAX(sequence), 0) FROM change";
-        Ok(sqlx::query_scalar(NEWEST).fetch_one(&self.reader).await?)
+        Ok(self.near.read(|connection| connection.prepare_cached(NEWEST)?.query_row([], |row| row.get(0)))?)
     }
 
     /// When the first change past `watermark` was made; `None` when there is none.
-    pub async fn oldest_change_after(&self, watermark: i64) -> Result<Option<Timestamp>, StoreError> {
+    pub fn oldest_change_after(&self, watermark: i64) -> Result<Option<Timestamp>, StoreError> {
         const OLDEST: &str = "SELECT changed_at FROM change WHERE sequence > $1 ORDER BY sequence LIMIT 1";
-        let at: Option<i64> = sqlx::query_scalar(OLDEST).bind(watermark).fetch_optional(&self.reader).await?;
+        let at: Option<i64> = self.near.read(|connection| {
+            connection.prepare_cached(OLDEST)?.query_row([watermark], |row| row.get(0)).optional()
+        })?;
         Ok(at.map(Timestamp::from_micros))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::json;
+use rusqlite::OptionalExtension;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::rows::DocumentRow;
@@ -34,14 +34,6 @@ struct SummaryRow {
     sex: Option<String>,
 }
 
-/// In one row, as each would come with a change of threads of its own, and a search waits for all of them.
-const HITS: &str = "SELECT json_group_array(json_object('id', id, 'version', version, 'is_latest', is_latest, \
-    'source', source, 'source_key', source_key, 'source_version', source_version, 'kind', kind, \
-    'resource_type', resource_type, 'patient', patient, 'encounter', encounter, 'title', title, 'author', author, \
-    'effective_at', effective_at, 'source_time', source_time, 'received_at', received_at, \
-    'confidentiality', confidentiality, 'sensitivity', sensitivity, 'codes', codes, 'status', status, 'text', text, \
-    'sections', sections, 'pages', pages, 'content_hash', content_hash, 'receipt', receipt, 'ordinal', ordinal)) \
-    FROM document WHERE tenant = $1 AND is_latest = 1 AND id IN (SELECT value FROM json_each($2))";
 const LATEST: &str = "SELECT * FROM document WHERE tenant = $1 AND id = $2 ORDER BY version DESC LIMIT 1";
 
 impl Store {
@@ -91,26 +83,29 @@ impl Store {
         access: &Access,
         keys: &[DocumentKey],
     ) -> Result<HashMap<DocumentKey, StoredDocument>, StoreError> {
-        let mut found = HashMap::new();
-        if keys.is_empty() {
-            return Ok(found);
-        }
-        let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
-        let rows: String = sqlx::query_scalar(HITS)
-            .bind(access.tenant().as_str())
-            .bind(json!(ids).to_string())
-            .fetch_one(&self.reader)
-            .await?;
-        let rows: Vec<DocumentRow> =
-            serde_json::from_str(&rows).map_err(|_| StoreError::Corrupt { what: "document row" })?;
-        for row in rows {
-            let document = StoredDocument::try_from(row)?;
-            if is_visible(access, Act::Search, &document) {
-                found.insert(document.key.clone(), document);
-            }
-        }
-        found.retain(|key, _| keys.contains(key));
-        Ok(found)
+        let (store, access, keys) = (self.clone(), access.clone(), keys.to_vec());
+        let reading = tokio::task::spawn_blocking(move || store.read_documents_of_hits(&access, &keys));
+        reading.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// The same for who may block already.
+    pub fn read_documents_of_hits(
+        &self,
+        access: &Access,
+        keys: &[DocumentKey],
+    ) -> Result<HashMap<DocumentKey, StoredDocument>, StoreError> {
+        const HIT: &str = "SELECT * FROM document WHERE tenant = $1 AND id = $2 AND version = $3 AND is_latest = 1";
+        let rows = self.near.read(|connection| {
+            let mut hit = connection.prepare_cached(HIT)?;
+            let mut row_of = |key: &DocumentKey| {
+                let key = (access.tenant().as_str(), key.id.as_str(), key.version);
+                hit.query_row(key, DocumentRow::read).optional()
+            };
+            keys.iter().filter_map(|key| row_of(key).transpose()).collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        let documents = rows.into_iter().map(StoredDocument::try_from).collect::<Result<Vec<_>, _>>()?;
+        let seen = documents.into_iter().filter(|document| is_visible(access, Act::Search, document));
+        Ok(seen.map(|document| (document.key.clone(), document)).collect())
     }
 
     /// The delivery that brought a document version, for its original bytes.

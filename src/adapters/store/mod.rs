@@ -24,6 +24,7 @@ mod known;
 mod landing;
 mod ledger;
 mod merges;
+mod near;
 mod outcomes;
 mod policy;
 mod quarantine;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use anchors::Anchors;
 use audit::Auditing;
 use landing::Landing;
+use near::Near;
 use sqlite::{Connection, Pool, WriteTransaction};
 
 pub use audit::{AuditRow, Stranger};
@@ -64,6 +66,8 @@ pub use webhooks::LandedOnce;
 pub enum StoreError {
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
+    #[error("the database could not be read")]
+    Near(#[from] rusqlite::Error),
     #[error("the database schema could not be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("the database's folder could not be made")]
@@ -88,7 +92,8 @@ impl StoreError {
         match self {
             Self::Database(error) => sqlite::is_refusal(error),
             Self::Corrupt { .. } => true,
-            Self::Migration(_)
+            Self::Near(_)
+            | Self::Migration(_)
             | Self::Folder(_)
             | Self::AlreadyRead
             | Self::Stopped
@@ -103,6 +108,7 @@ impl StoreError {
 #[derive(Clone)]
 pub struct Store {
     reader: Pool,
+    near: Near,
     writer: Pool,
     landing: Landing,
     auditing: Auditing,
@@ -124,7 +130,7 @@ impl Store {
         let landing = Landing::begin(writer.clone(), backlog.clone());
         let anchors = Anchors::open(&audit::anchors_of(path), audit_key).map_err(StoreError::Anchor)?;
         let auditing = Auditing::begin(writer.clone(), anchors.clone());
-        let store = Self { reader, writer, landing, auditing, anchors, backlog };
+        let store = Self { reader, near: Near::new(path), writer, landing, auditing, anchors, backlog };
         store.measure_backlog().await?;
         store.chain_earlier_rows().await?;
         Ok(store)
@@ -138,6 +144,7 @@ impl Store {
 
     /// Closes every connection; the last one folds the write-ahead log into the database file.
     pub async fn close(&self) {
+        self.near.close();
         self.reader.close().await;
         self.writer.close().await;
     }

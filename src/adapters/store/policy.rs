@@ -93,11 +93,11 @@ const GLASS: &str = "SELECT id, tenant, caller, client, patient, purpose, reason
     expires_at FROM break_glass";
 
 impl Store {
-    pub async fn policy_mark(&self) -> Result<PolicyMark, StoreError> {
+    pub fn policy_mark(&self) -> Result<PolicyMark, StoreError> {
         const MARK: &str = "SELECT COALESCE((SELECT value FROM counter WHERE name = 'policy'), 0), \
             COALESCE((SELECT MAX(sequence) FROM change), 0)";
-        let (lists, change) = sqlx::query_as(MARK).fetch_one(&self.reader).await?;
-        Ok(PolicyMark { lists, change })
+        let mark = |row: &rusqlite::Row<'_>| Ok(PolicyMark { lists: row.get(0)?, change: row.get(1)? });
+        Ok(self.near.read(|connection| connection.prepare_cached(MARK)?.query_row([], mark))?)
     }
 
     /// Lists, revocations and open glasses, put into `policy`. Who was merged is reached as whom they became.

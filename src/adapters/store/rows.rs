@@ -1,6 +1,5 @@
 //! Rows of the document and fact tables, and the domain values they stand for.
 
-use serde::Deserialize;
 use sqlx::FromRow;
 
 use super::StoreError;
@@ -9,7 +8,7 @@ use crate::domain::{
     Labels, PatientId, ReceiptId, SourceId, Span, StoredDocument, Times, Timestamp,
 };
 
-#[derive(FromRow, Deserialize)]
+#[derive(FromRow)]
 pub struct DocumentRow {
     pub id: String,
     pub version: i64,
@@ -36,6 +35,38 @@ pub struct DocumentRow {
     pub content_hash: String,
     pub receipt: String,
     pub ordinal: i64,
+}
+
+impl DocumentRow {
+    pub fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            version: row.get("version")?,
+            is_latest: row.get("is_latest")?,
+            source: row.get("source")?,
+            source_key: row.get("source_key")?,
+            source_version: row.get("source_version")?,
+            kind: row.get("kind")?,
+            resource_type: row.get("resource_type")?,
+            patient: row.get("patient")?,
+            encounter: row.get("encounter")?,
+            title: row.get("title")?,
+            author: row.get("author")?,
+            effective_at: row.get("effective_at")?,
+            source_time: row.get("source_time")?,
+            received_at: row.get("received_at")?,
+            confidentiality: row.get("confidentiality")?,
+            sensitivity: row.get("sensitivity")?,
+            codes: row.get("codes")?,
+            status: row.get("status")?,
+            text: row.get("text")?,
+            sections: row.get("sections")?,
+            pages: row.get("pages")?,
+            content_hash: row.get("content_hash")?,
+            receipt: row.get("receipt")?,
+            ordinal: row.get("ordinal")?,
+        })
+    }
 }
 
 /// Sensitivity codes as one sorted, space-separated text.

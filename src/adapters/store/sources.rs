@@ -1,5 +1,6 @@
 //! Feeds as declared, and when each was last heard from.
 
+use rusqlite::Row;
 use sqlx::FromRow;
 
 use super::{Store, StoreError, rows};
@@ -14,8 +15,6 @@ pub(super) struct SourceRow {
     error_after_s: i64,
     mapping: Option<String>,
     feed: Option<String>,
-    last_received_at: Option<i64>,
-    newest_source_time: Option<i64>,
 }
 
 #[derive(FromRow)]
@@ -45,24 +44,47 @@ impl SourceRow {
         })
     }
 
-    fn freshness(&self, now: Timestamp) -> Result<FeedFreshness, StoreError> {
-        let description = self.description()?;
+}
+
+/// When a source was last heard from, and what it may leave out.
+struct HeardRow {
+    name: String,
+    warn_after_s: i64,
+    error_after_s: i64,
+    last_received_at: Option<i64>,
+    newest_source_time: Option<i64>,
+}
+
+impl HeardRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            name: row.get(0)?,
+            warn_after_s: row.get(1)?,
+            error_after_s: row.get(2)?,
+            last_received_at: row.get(3)?,
+            newest_source_time: row.get(4)?,
+        })
+    }
+
+    fn freshness(self, now: Timestamp) -> Result<FeedFreshness, StoreError> {
+        let warn_after_s = rows::number(self.warn_after_s, "warn_after_s")?;
+        let error_after_s = rows::number(self.error_after_s, "error_after_s")?;
         let last_received_at = self.last_received_at.map(Timestamp::from_micros);
         let age_s = last_received_at.map(|received| now.seconds_since(received));
         Ok(FeedFreshness {
-            source: description.name,
+            source: SourceId::new(self.name),
             last_received_at,
             newest_source_time: self.newest_source_time.map(Timestamp::from_micros),
-            warn_after_s: description.warn_after_s,
-            error_after_s: description.error_after_s,
+            warn_after_s,
+            error_after_s,
             age_s,
-            status: FeedFreshness::judge(age_s, description.warn_after_s, description.error_after_s),
+            status: FeedFreshness::judge(age_s, warn_after_s, error_after_s),
         })
     }
 }
 
-const ALL: &str = "SELECT name, patients, warn_after_s, error_after_s, mapping, feed, last_received_at, newest_source_time \
-    FROM source WHERE tenant = $1 ORDER BY name";
+const ALL: &str = "SELECT name, patients, warn_after_s, error_after_s, mapping, feed FROM source WHERE tenant = $1 \
+    ORDER BY name";
 
 impl Store {
     /// Declares a source, or changes what was declared; what was received stays.
@@ -107,8 +129,8 @@ impl Store {
 
     /// What is declared for a source that records come in for; holds no patient data.
     pub async fn source(&self, tenant: &TenantId, name: &SourceId) -> Result<Option<SourceDescription>, StoreError> {
-        const ONE: &str = "SELECT name, patients, warn_after_s, error_after_s, mapping, feed, last_received_at, \
-            newest_source_time FROM source WHERE tenant = $1 AND name = $2";
+        const ONE: &str = "SELECT name, patients, warn_after_s, error_after_s, mapping, feed FROM source \
+            WHERE tenant = $1 AND name = $2";
         let row: Option<SourceRow> =
             sqlx::query_as(ONE).bind(tenant.as_str()).bind(name.as_str()).fetch_optional(&self.reader).await?;
         row.map(|row| row.description()).transpose()
@@ -122,22 +144,26 @@ impl Store {
     }
 
     /// How fresh each feed of the caller's tenant is.
-    pub async fn feeds(&self, access: &Access, now: Timestamp) -> Result<Vec<FeedFreshness>, StoreError> {
-        self.feeds_of(access.tenant(), now).await
+    pub fn feeds(&self, access: &Access, now: Timestamp) -> Result<Vec<FeedFreshness>, StoreError> {
+        self.feeds_of(access.tenant(), now)
     }
 
     /// The same, for the gauges.
-    pub async fn feeds_for_metrics(
+    pub fn feeds_for_metrics(
         &self,
         _upkeep: &Upkeep,
         tenant: &TenantId,
         now: Timestamp,
     ) -> Result<Vec<FeedFreshness>, StoreError> {
-        self.feeds_of(tenant, now).await
+        self.feeds_of(tenant, now)
     }
 
-    async fn feeds_of(&self, tenant: &TenantId, now: Timestamp) -> Result<Vec<FeedFreshness>, StoreError> {
-        let rows: Vec<SourceRow> = sqlx::query_as(ALL).bind(tenant.as_str()).fetch_all(&self.reader).await?;
-        rows.iter().map(|row| row.freshness(now)).collect()
+    fn feeds_of(&self, tenant: &TenantId, now: Timestamp) -> Result<Vec<FeedFreshness>, StoreError> {
+        const HEARD: &str = "SELECT name, warn_after_s, error_after_s, last_received_at, newest_source_time \
+            FROM source WHERE tenant = $1 ORDER BY name";
+        let rows: Vec<HeardRow> = self.near.read(|connection| {
+            connection.prepare_cached(HEARD)?.query_map([tenant.as_str()], HeardRow::read)?.collect()
+        })?;
+        rows.into_iter().map(|row| row.freshness(now)).collect()
     }
 }

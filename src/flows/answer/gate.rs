@@ -22,7 +22,7 @@ impl AnswerFlow {
         if !self.settings.withhold_stale {
             return Ok(answer);
         }
-        let feeds = self.store.feeds(access, Timestamp::now()).await?;
+        let feeds = self.store.feeds(access, Timestamp::now())?;
         let stale: BTreeSet<SourceId> =
             feeds.into_iter().filter(|feed| feed.status == FreshnessStatus::Stale).map(|feed| feed.source).collect();
         Ok(withhold(answer, &stale))

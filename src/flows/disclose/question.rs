@@ -67,7 +67,8 @@ impl DiscloseFlow {
             tuning,
             ..asked.clone()
         };
-        let found = self.retrieve.run(access, &sought.highlighted()).await?;
+        let found = self.retrieve.run(access, &sought).await?;
+        let found = self.retrieve.highlighted(&sought, found).await?;
         let (mut hidden, mut plain) = (false, false);
         for (passage, detail) in found.passages.iter().zip(&found.details) {
             let masked = lens.masked(&passage.document).await?;

@@ -98,7 +98,7 @@ async fn a_dry_run_tells_the_account_and_leaves_nothing() {
     assert_eq!(account["quarantined"], json!({"unknown_resource": 1}));
     assert!(server.found("newreason").await.is_empty());
     assert_eq!(server.found("oldreason").await.len(), 1);
-    assert_eq!(server.app.store.newest_change().await.unwrap(), 1);
+    assert_eq!(server.app.store.newest_change().unwrap(), 1);
     let account = server.ingest_fhir(&body).await["account"].clone();
     assert_eq!((&account["added"], &account["changed"]), (&json!(1), &json!(1)));
 }
