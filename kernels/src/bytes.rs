@@ -201,7 +201,7 @@ mod x86 {
 
     use super::*;
     use crate::lanes_x86::{Avx512, first_lanes};
-    use crate::tile::{Lines, even_tiles};
+    use crate::tile::{Lines, even_tiles, fetch_ahead};
 
     /// Rows that are taken through all panels together.
     const BLOCK_ROWS: usize = 96;
@@ -279,6 +279,7 @@ mod x86 {
         let mut lines = Lines::new(from, depth);
         let mut at = panel;
         for _ in 0..depth / DEPTH_STEP {
+            fetch_ahead(at, DEPTH_STEP * COLUMNS);
             let weights = unsafe { [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(64).cast())] };
             for (row, sums) in sums.iter_mut().enumerate() {
                 let four = unsafe { lines.row(row).cast::<i32>().read_unaligned() };

@@ -31,6 +31,24 @@ impl Level {
     }
 }
 
+/// So far before its turn a panel's part is asked for: memory answers while the tile is at work. The weights of all
+/// layers don't fit the nearer caches, and a question comes when the last one's are long gone from them.
+const AHEAD_BYTES: usize = 8_192;
+const LINE_BYTES: usize = 64;
+
+/// Has `bytes` of a panel, somewhat after `at`, brought near.
+#[inline(always)]
+pub(crate) fn fetch_ahead<T>(at: *const T, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..bytes).step_by(LINE_BYTES) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // Beyond the end of the panels there is nothing to be read, and nothing comes of asking.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>().wrapping_add(AHEAD_BYTES + line)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (at, bytes);
+}
+
 /// The rows of a tile's left side, each at the same place of its depth.
 ///
 /// Held as the first of every four: the others are up to three strides on, which an address adds by itself. Where
@@ -109,6 +127,7 @@ unsafe fn tile_of<L: Lanes, const ROWS: usize>(
     let mut lines = Lines::new(from, from_stride);
     let mut at = panel;
     for _ in 0..depth {
+        fetch_ahead(at, 2 * L::WIDTH * size_of::<f32>());
         let right = unsafe { [L::load(at), L::load(at.add(L::WIDTH))] };
         for (row, sums) in sums.iter_mut().enumerate() {
             let left = L::splat(unsafe { *lines.row(row) });

@@ -142,14 +142,7 @@ impl Query {
             return Err(QueryError::Limit);
         }
         Self::check(text, &filters)?;
-        Ok(Self {
-            text: text.to_owned(),
-            mode,
-            tuning: Tuning::default(),
-            filters,
-            limit,
-            neighbours: 0,
-        })
+        Ok(Self { text: text.to_owned(), mode, tuning: Tuning::default(), filters, limit, neighbours: 0 })
     }
 
     pub fn tuned(self, tuning: Tuning) -> Result<Self, QueryError> {

@@ -9,8 +9,9 @@ use super::block::Row;
 use super::snapshot::{DensePlan, RowId, Snapshot};
 use crate::domain::{Span, Timestamp};
 
-/// Rows of one chunk that may stand among the nearest, so that enough chunks come back.
-const ROWS_OF_CHUNK: usize = 3;
+/// Rows of one chunk that may stand among the nearest, so that enough chunks come back: at most, and beside the mean.
+const MOST_ROWS_OF_CHUNK: f32 = 3.0;
+const ROOM_FOR_MORE: f32 = 1.5;
 
 /// How near a chunk is, and which part of it is nearest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +23,9 @@ pub struct Nearness {
 impl Snapshot {
     /// The chunks in scope nearest to `vector` by cosine, best first, ties by row; at most `limit`.
     pub fn dense_chunks(&self, scope: &Scope, vector: &[f32], limit: usize) -> (Vec<(RowId, f32)>, DensePlan) {
-        let (rows, plan) = self.dense(scope, vector, limit.saturating_mul(ROWS_OF_CHUNK));
+        let rows_of_chunk = scope.rows().len() as f32 / self.chunks_in(scope).max(1) as f32;
+        let rows_of_chunk = (rows_of_chunk * ROOM_FOR_MORE).min(MOST_ROWS_OF_CHUNK);
+        let (rows, plan) = self.dense(scope, vector, (limit as f32 * rows_of_chunk).ceil() as usize);
         let found: BTreeSet<RowId> = rows.iter().filter_map(|(row, _)| self.chunk_of(*row)).collect();
         let near = |chunk: RowId| Some((chunk, self.nearness(chunk, vector)?.cosine));
         let mut chunks: Vec<(RowId, f32)> = found.into_iter().filter_map(near).collect();

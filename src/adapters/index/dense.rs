@@ -96,7 +96,7 @@ pub fn search(
             plan.method = Method::ExactAfterGraph;
         }
     }
-    (scan(rows, scope.reached.all(rows, scope), &question), plan)
+    (scan(rows, scope.reached.all(rows, scope), &question, f32::NEG_INFINITY), plan)
 }
 
 impl Reached {
@@ -166,7 +166,7 @@ fn walk(rows: &Rows, base: &Base, by_graph: &ByGraph, question: &Question<'_>) -
         let allowed = part.allowed.as_ref();
         let ask = Ask {
             partition: part.division,
-            width: WIDTH.max(question.limit * 2),
+            width: WIDTH.max(question.limit),
             allowed: allowed.map(|rows| Allowed { words: &rows.words, starts: &rows.starts, share: rows.share }),
             // Beyond this it would have been better to compare them all.
             most_compared: part.rows.max(LEAST_STEPS),
@@ -179,23 +179,29 @@ fn walk(rows: &Rows, base: &Base, by_graph: &ByGraph, question: &Question<'_>) -
         positions.sort_unstable();
         found.extend(compare(&base.block, &positions, question, f32::NEG_INFINITY));
     }
-    found.extend(scan(rows, &by_graph.rest, question));
+    let mut found = best(found, question.limit);
+    // What the graph's rows leave no room for is not looked for in the rest.
+    let floor = if found.len() < question.limit { None } else { found.last().map(|(_, score)| *score) };
+    found.extend(scan(rows, &by_graph.rest, question, floor.unwrap_or(f32::NEG_INFINITY)));
     Some(best(found, question.limit))
 }
 
-fn scan(rows: &Rows, stretches: &[Stretch], question: &Question<'_>) -> Vec<(RowId, f32)> {
+/// The best of the stretches, none below `floor`.
+fn scan(rows: &Rows, stretches: &[Stretch], question: &Question<'_>, floor: f32) -> Vec<(RowId, f32)> {
     let total: usize = stretches.iter().map(|stretch| stretch.positions.len()).sum();
     let threads = threads_for(total);
     if threads <= 1 {
         let parts = stretches.iter().map(|stretch| (stretch.block, stretch.positions.as_slice()));
-        return best(scan_parts(rows, parts, question), question.limit);
+        return best(scan_parts(rows, parts, question, floor), question.limit);
     }
     let shares = share_out(stretches, total.div_ceil(threads));
     let found = std::thread::scope(|scope| {
         let (own, others) = shares.split_first().map_or((&[][..], &[][..]), |(own, others)| (own.as_slice(), others));
-        let running: Vec<_> =
-            others.iter().map(|share| scope.spawn(|| scan_parts(rows, share.iter().copied(), question))).collect();
-        let mut found = scan_parts(rows, own.iter().copied(), question);
+        let running: Vec<_> = others
+            .iter()
+            .map(|share| scope.spawn(|| scan_parts(rows, share.iter().copied(), question, floor)))
+            .collect();
+        let mut found = scan_parts(rows, own.iter().copied(), question, floor);
         for thread in running {
             match thread.join() {
                 Ok(others) => found.extend(others),
@@ -240,9 +246,9 @@ fn scan_parts<'a>(
     rows: &Rows,
     parts: impl Iterator<Item = (usize, &'a [u32])>,
     question: &Question<'_>,
+    mut floor: f32,
 ) -> Vec<(RowId, f32)> {
     let mut found = Vec::new();
-    let mut floor = f32::NEG_INFINITY;
     for (block, positions) in parts {
         let Some(block) = rows.blocks.get(block) else { continue };
         found.extend(compare(block, positions, question, floor));

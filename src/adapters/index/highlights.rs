@@ -12,7 +12,7 @@ use crate::domain::Span;
 pub struct Highlighter {
     question: Question,
     /// What the terms of the query begin with: a word that begins otherwise need not be looked at.
-    beginnings: HashSet<char>,
+    beginnings: HashSet<Beginning>,
     terms: TermOfWord,
 }
 
@@ -22,13 +22,13 @@ impl Highlighter {
         let question = Question::read(query, expand);
         let ways = question.concepts.iter().flat_map(|concept| &concept.ways);
         let terms = ways.flat_map(|(way, _)| &way.terms);
-        let beginnings = terms.filter_map(|(term, _)| term.chars().next()).collect();
+        let beginnings = terms.filter_map(|(term, _)| beginning(term)).collect();
         Self { question, beginnings, terms: TermOfWord::new() }
     }
 
-    /// Stemming keeps a word's beginning; a letter with a mark may lose that.
+    /// A letter with a mark may lose that.
     fn may_begin(&self, word: &str) -> bool {
-        word.chars().next().is_some_and(|first| !first.is_ascii() || self.beginnings.contains(&first))
+        beginning(word).is_none_or(|beginning| self.beginnings.contains(&beginning))
     }
 
     /// Byte ranges of `text` within `passage`, in order and apart, that hold a word of the query.
@@ -58,6 +58,17 @@ impl Highlighter {
     }
 }
 
+type Beginning = (u8, Option<u8>);
+
+/// Two letters, as stemming keeps them: it may turn a y behind the first into an i. `None` where there are others than
+/// those without marks.
+fn beginning(word: &str) -> Option<Beginning> {
+    let mut letters = word.bytes().map(|letter| if letter == b'y' { b'i' } else { letter });
+    let (first, second) = (letters.next()?, letters.next());
+    let is_plain = |letter: u8| letter.is_ascii_alphanumeric();
+    (is_plain(first) && second.is_none_or(is_plain)).then_some((first, second))
+}
+
 fn stands_at(way: &Phrase, at: u32, tokens: &BTreeMap<u32, Vec<(String, Span)>>) -> Option<Span> {
     way.terms.iter().try_fold(None, |span: Option<Span>, (term, offset)| {
         let (_, place) = tokens.get(&(at + offset))?.iter().find(|(text, _)| text == term)?;
@@ -80,6 +91,13 @@ mod tests {
         assert_eq!(marked("which infection?", "Two infections, no fever."), ["infections"]);
         assert_eq!(marked("is she on 10 mg?", "Lisinopril 10mg daily"), ["10mg"]);
         assert_eq!(marked("warfarin", "Nothing."), [""; 0]);
+    }
+
+    #[test]
+    fn a_word_is_marked_though_stemming_or_a_mark_changes_its_beginning() {
+        assert_eq!(marked("is he dying", "He dies; a dye was given"), ["dies"]);
+        assert_eq!(marked("Meniere", "Ménière's disease"), ["Ménière"]);
+        assert_eq!(marked("sky", "The skies"), ["skies"]);
     }
 
     #[test]

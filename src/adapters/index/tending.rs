@@ -17,7 +17,7 @@ use super::rows::{RowSet, Rows};
 
 /// The tail is taken into the graph when it has this part of the graph's rows, and at least `LEAST_TAIL`: it is
 /// scanned by every broad search until then.
-const TAIL_SHARE: usize = 8;
+const TAIL_SHARE: usize = 32;
 const LEAST_TAIL: usize = 2_048;
 /// Rows that are gone are dropped from memory when they are more than a third of all, and at least so many.
 const LEAST_GONE: usize = 1_024;

@@ -149,7 +149,11 @@ impl Embedder {
         let tokenize = |(position, text): (usize, &&str)| {
             self.tokens(&format!("{prefix}{text}")).map_err(|_| InferenceError::Tokens { position })
         };
-        texts.par_iter().enumerate().map(tokenize).collect()
+        match texts {
+            // Sooner done than another thread is awake.
+            [text] => Ok(vec![tokenize((0, text))?]),
+            _ => texts.par_iter().enumerate().map(tokenize).collect(),
+        }
     }
 
     fn tokens(&self, text: &str) -> Result<Tokens, tokenizers::Error> {

@@ -43,7 +43,6 @@ impl SourceRow {
             feed: feed.map_err(|_| StoreError::Corrupt { what: "feed" })?.unwrap_or_default(),
         })
     }
-
 }
 
 /// When a source was last heard from, and what it may leave out.

@@ -5,11 +5,13 @@
 //! inverse document frequency ln(1 + (N - n + 0.5) / (n + 0.5)), which never turns negative. Ways to say the same
 //! count as one term, as in its section on synonyms: their frequencies are summed and their rows joined.
 
+mod places;
 mod postings;
 mod proximity;
 mod tally;
 
 use tantivy::Searcher;
+use tantivy::fieldnorm::FieldNormReader;
 use tantivy::schema::Field;
 
 use super::question::Question;
@@ -32,10 +34,23 @@ impl Default for Bm25 {
     }
 }
 
-impl Bm25 {
-    /// What a term adds, before its rarity: `frequency` in a row of `length`, where rows are `average` long.
-    fn saturated(self, frequency: f32, length: f32) -> f32 {
-        frequency * (self.k1 + 1.0) / (frequency + self.k1 * (1.0 - self.b + self.b * length))
+/// What a term adds, before its rarity, by how long a row is: lengths are stored as one of 256 sizes.
+struct Saturation {
+    most: f32,
+    half_at: [f32; 256],
+}
+
+impl Saturation {
+    /// Where rows are `average` terms long.
+    fn of(parameters: Bm25, average: f32) -> Self {
+        let Bm25 { k1, b } = parameters;
+        let length = |size: usize| FieldNormReader::id_to_fieldnorm(size as u8) as f32 / average;
+        Self { most: k1 + 1.0, half_at: std::array::from_fn(|size| k1 * (1.0 - b + b * length(size))) }
+    }
+
+    #[inline]
+    fn saturated(&self, frequency: f32, size: u8) -> f32 {
+        frequency * self.most / (frequency + self.half_at[usize::from(size)])
     }
 }
 
@@ -81,14 +96,15 @@ pub fn search(
     let mut scoped = Scoped::open(searcher, segments, body, scope)?;
     // Concepts are added in their order, so a row's score is always the same sum.
     let mut scores = Tally::new(scoped.row_numbers());
+    let saturation = Saturation::of(parameters, scoped.average_length);
+    let mut postings = Vec::new();
     for concept in &question.concepts {
-        let postings = scoped.of_ways(&concept.ways)?;
+        scoped.of_ways(&concept.ways, &mut postings)?;
         let weight = concept.weight * rarity(scoped.rows, postings.len() as f32);
-        for posting in postings {
-            let length = posting.length as f32 / scoped.average_length;
-            scores.add(posting.row, weight * parameters.saturated(posting.frequency, length));
+        for posting in &postings {
+            scores.add(posting.row, weight * saturation.saturated(posting.frequency, posting.size));
         }
     }
-    proximity::add(&mut scoped, question, &mut scores, parameters)?;
+    proximity::add(&mut scoped, question, &mut scores, &saturation)?;
     Ok(Found { scores })
 }

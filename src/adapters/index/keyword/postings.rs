@@ -13,6 +13,7 @@ use super::super::scope::Lengths;
 use super::super::segment_rows::SegmentRows;
 use super::super::vocabulary::Phrase;
 use super::super::{IndexError, Scope};
+use super::places::Places;
 
 /// Up to so many rows of a scope are sought in a term's list; of a larger scope, the list is walked.
 const SOUGHT: usize = 1_000;
@@ -22,8 +23,8 @@ const SOUGHT: usize = 1_000;
 pub struct Posting {
     pub row: u32,
     pub frequency: f32,
-    /// Of the row, in terms.
-    pub length: u32,
+    /// How long the row is, as lengths are stored.
+    pub size: u8,
 }
 
 /// The postings of one field, seen through a scope.
@@ -37,7 +38,6 @@ pub struct Scoped<'a> {
     pub average_length: f32,
     /// Terms whose rows were counted.
     holders: HashMap<String, usize>,
-    merging: Merging,
 }
 
 /// One segment.
@@ -67,8 +67,7 @@ impl<'a> Scoped<'a> {
             }
         }
         let Lengths { rows, mean } = scope.lengths(field, || Ok(lengths(&parts, within)))?;
-        let (holders, merging) = (HashMap::new(), Merging::default());
-        Ok(Self { parts, field, within, rows, average_length: mean, holders, merging })
+        Ok(Self { parts, field, within, rows, average_length: mean, holders: HashMap::new() })
     }
 
     /// Every row number of the scope is below.
@@ -76,27 +75,28 @@ impl<'a> Scoped<'a> {
         self.within.words().len() * 64
     }
 
-    /// The rows that hold any of the ways, each once.
-    pub fn of_ways(&mut self, ways: &[(Phrase, f32)]) -> Result<Vec<Posting>, IndexError> {
-        let mut found: Vec<Posting> = Vec::new();
-        let mut merging = std::mem::take(&mut self.merging);
+    /// The rows that hold any of the ways, each once, in the place of what `found` held.
+    pub fn of_ways(&mut self, ways: &[(Phrase, f32)], found: &mut Vec<Posting>) -> Result<(), IndexError> {
+        found.clear();
+        let mut merging = (ways.len() > 1).then(|| Merging::new(self.row_numbers()));
         for (number, (way, weight)) in ways.iter().enumerate() {
             let mut met = 0;
-            self.each(way, |row, frequency, length| {
+            self.each(way, |row, frequency, size| {
                 met += 1;
-                let posting = Posting { row, frequency: frequency as f32 * weight, length };
-                match ways.len() {
-                    1 => found.push(posting),
-                    _ => merging.add(&mut found, posting),
+                let posting = Posting { row, frequency: frequency as f32 * weight, size };
+                match &mut merging {
+                    None => found.push(posting),
+                    Some(merging) => merging.add(found, posting),
                 }
             })?;
             if let (0, Some(term)) = (number, way.alone()) {
                 self.holders.insert(term.to_owned(), met);
             }
         }
-        merging.forget(&found);
-        self.merging = merging;
-        Ok(found)
+        if let Some(merging) = merging {
+            merging.end(found);
+        }
+        Ok(())
     }
 
     /// How many rows of the scope hold the term.
@@ -110,19 +110,17 @@ impl<'a> Scoped<'a> {
         Ok(met as f32)
     }
 
-    /// Visits each row of the scope that holds the phrase: the row, how often, and the row's length.
-    fn each(&self, phrase: &Phrase, mut visit: impl FnMut(u32, u32, u32)) -> Result<(), IndexError> {
+    /// Visits each row of the scope that holds the phrase: the row, how often, and the row's size.
+    fn each(&self, phrase: &Phrase, mut visit: impl FnMut(u32, u32, u8)) -> Result<(), IndexError> {
         for part in &self.parts {
             let mut take = |document: DocId, frequency: u32| {
                 if let Some(row) = part.rows.row_of(document).filter(|row| self.within.contains(*row)) {
-                    visit(row, frequency, part.lengths.fieldnorm(document));
+                    visit(row, frequency, part.lengths.fieldnorm_id(document));
                 }
             };
             match phrase.alone() {
                 Some(term) => {
-                    if let Some(postings) = part.postings(self.field, term, IndexRecordOption::WithFreqs)? {
-                        part.each_term(postings, &mut take);
-                    }
+                    part.each_term(&Term::from_field_text(self.field, term), &mut take)?;
                 }
                 None => part.each_phrase(self.field, phrase, &mut take)?,
             }
@@ -163,9 +161,9 @@ impl<'a> Scoped<'a> {
         Ok(())
     }
 
-    /// The length of a row of the scope, in terms.
-    pub fn length_of(&self, row: u32) -> u32 {
-        let of_part = |part: &Part<'_>| Some(part.lengths.fieldnorm(part.rows.document_of(row)?));
+    /// How long a row of the scope is, as lengths are stored.
+    pub fn size_of(&self, row: u32) -> u8 {
+        let of_part = |part: &Part<'_>| Some(part.lengths.fieldnorm_id(part.rows.document_of(row)?));
         self.parts.iter().find_map(of_part).unwrap_or_default()
     }
 }
@@ -180,14 +178,19 @@ impl Part<'_> {
         Ok(self.terms.read_postings(&Term::from_field_text(field, term), option)?)
     }
 
-    fn each_term(&self, mut postings: SegmentPostings, take: &mut impl FnMut(DocId, u32)) {
+    fn each_term(&self, term: &Term, take: &mut impl FnMut(DocId, u32)) -> Result<(), IndexError> {
+        const OPTION: IndexRecordOption = IndexRecordOption::WithFreqs;
         let Some(sought) = &self.sought else {
-            while postings.doc() != TERMINATED {
-                take(postings.doc(), postings.term_freq());
-                postings.advance();
+            let Some(mut blocks) = self.terms.read_block_postings(term, OPTION)? else { return Ok(()) };
+            while blocks.block_len() > 0 {
+                for (document, frequency) in blocks.docs().iter().zip(blocks.freqs()) {
+                    take(*document, *frequency);
+                }
+                blocks.advance();
             }
-            return;
+            return Ok(());
         };
+        let Some(mut postings) = self.terms.read_postings(term, OPTION)? else { return Ok(()) };
         for document in sought {
             if postings.doc() < *document {
                 postings.seek(*document);
@@ -196,6 +199,7 @@ impl Part<'_> {
                 take(*document, postings.term_freq());
             }
         }
+        Ok(())
     }
 
     /// The first document from `target` on that could be of the scope.
@@ -242,33 +246,29 @@ impl Part<'_> {
 }
 
 /// Joins what several ways found, by row.
-#[derive(Default)]
 struct Merging {
     /// One more than the place of each row's entry; 0 without one.
-    places: Vec<u32>,
+    places: Places,
 }
 
 impl Merging {
+    fn new(rows: usize) -> Self {
+        Self { places: Places::lent(rows) }
+    }
+
     fn add(&mut self, found: &mut Vec<Posting>, posting: Posting) {
-        let row = posting.row as usize;
-        if row >= self.places.len() {
-            self.places.resize(row + 1, 0);
-        }
-        match self.places[row] {
+        let Some(place) = self.places.get_mut(posting.row) else { return };
+        match *place {
             0 => {
                 found.push(posting);
-                self.places[row] = found.len() as u32;
+                *place = found.len() as u32;
             }
-            place => found[place as usize - 1].frequency += posting.frequency,
+            held => found[held as usize - 1].frequency += posting.frequency,
         }
     }
 
-    fn forget(&mut self, found: &[Posting]) {
-        for posting in found {
-            if let Some(place) = self.places.get_mut(posting.row as usize) {
-                *place = 0;
-            }
-        }
+    fn end(mut self, found: &[Posting]) {
+        self.places.give_back(found.iter().map(|posting| posting.row));
     }
 }
 

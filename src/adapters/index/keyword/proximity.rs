@@ -10,7 +10,7 @@ use super::super::IndexError;
 use super::super::question::Question;
 use super::postings::Scoped;
 use super::tally::Tally;
-use super::{Bm25, rarity};
+use super::{Saturation, rarity};
 
 /// Rows that are looked at.
 const DEPTH: usize = 150;
@@ -23,7 +23,7 @@ pub fn add(
     scoped: &mut Scoped<'_>,
     question: &Question,
     scores: &mut Tally,
-    parameters: Bm25,
+    saturation: &Saturation,
 ) -> Result<(), IndexError> {
     if question.pairs.is_empty() {
         return Ok(());
@@ -45,10 +45,10 @@ pub fn add(
     let mut positions: Vec<Vec<Vec<u32>>> = vec![vec![Vec::new(); terms.len()]; rows.len()];
     scoped.positions(&rows, &terms, |row, term, found| positions[row][term] = found.to_vec())?;
     for (row, of_terms) in rows.iter().zip(&positions) {
-        let length = scoped.length_of(*row) as f32 / scoped.average_length;
+        let size = scoped.size_of(*row);
         let gain = |(one, two): &(usize, usize)| {
             let closeness = closeness(&of_terms[*one], &of_terms[*two]);
-            rarities[*one].min(rarities[*two]) * parameters.saturated(closeness, length)
+            rarities[*one].min(rarities[*two]) * saturation.saturated(closeness, size)
         };
         scores.add(*row, WEIGHT * pairs.iter().map(gain).sum::<f32>());
     }
