@@ -26,7 +26,7 @@ use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId, TenantId, 
 use crate::flows::{
     AnswerFlow, AuditTrailFlow, ContextFlow, CountFlow, DiscloseFlow, EmbeddingPool, EraseFlow, FreshnessFlow,
     IndexChangesFlow, IngestFlow, IngestLimits, NotificationFlow, OriginalFlow, PolicyFlow, ReceiveMessageFlow,
-    ReindexFlow, ReplayFlow, RetrieveFlow, SimilarFlow, TakeFileFlow,
+    ReindexFlow, ReplayFlow, RetrieveFlow, SimilarFlow, TakeFileFlow, VECTORS_REVISION,
 };
 use crate::stages::deidentify::Secret;
 use crate::stages::{chunk, ground};
@@ -235,7 +235,7 @@ fn index_settings(config: &Config, embedder: &Embedder) -> IndexSettings {
         dimension: embedder.dimension(),
         exact_up_to: config.index.exact_up_to,
         graph_from: config.index.graph_from,
-        recipe: vec![chunk::REVISION.to_owned(), embedder.revision().to_owned()],
+        recipe: vec![chunk::REVISION.to_owned(), VECTORS_REVISION.to_owned(), embedder.revision().to_owned()],
     }
 }
 

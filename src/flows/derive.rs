@@ -9,14 +9,17 @@ use crate::domain::{Chunk, DocumentId, DocumentStatus, Span, StoredDocument, Ten
 use crate::stages::chunk::{chunk, windows};
 use crate::stages::sentences::Splitter;
 
+/// Changes whenever the same chunks would get other vectors from the same model.
+pub const REVISION: &str = "chunks-of-windows";
+
 /// A title stands before each text that is embedded; a longer one is cut to this share of what the model reads.
 const TITLE_SHARE: usize = 4;
 
-/// A chunk may be so many times as long as what the model reads. Words are weighed better over longer text, and what
-/// lies beyond the model's end has vectors by the chunk's windows.
+/// A chunk may be so many times as long as what the model reads. Words are weighed better over longer text, and its
+/// vectors are those of its windows.
 const CHUNK_LENGTH: usize = 2;
 
-/// A chunk with its windows, and the texts that are embedded for them, the chunk's own first.
+/// A chunk with its windows, and the texts that are embedded: those of the windows, or where it has none its own.
 struct Piece {
     chunk: Chunk,
     windows: Vec<Span>,
@@ -55,49 +58,89 @@ pub async fn derive(
 }
 
 fn indexed(piece: Piece, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Option<IndexedChunk> {
-    let vector = vectors.next()?;
     let windows = piece.windows.into_iter().zip(vectors.by_ref());
-    let windows = windows.map(|(span, vector)| IndexedWindow { span, vector }).collect();
+    let windows: Vec<IndexedWindow> = windows.map(|(span, vector)| IndexedWindow { span, vector }).collect();
+    let vector = if windows.is_empty() { vectors.next()? } else { mean_of(&windows)? };
     Some(IndexedChunk { chunk: piece.chunk, vector, windows })
 }
 
-/// Before each text stands what it is part of: the document's title.
-fn pieces(embedder: &Embedder, stored: &StoredDocument) -> Vec<Piece> {
+/// The direction of all windows together, so that what lies in them isn't read twice. Found as good as the vector of
+/// the whole text, which a model can't read to its end when it is long, and computed from two thirds of the tokens.
+fn mean_of(windows: &[IndexedWindow]) -> Option<Vec<f32>> {
+    let mut sum = vec![0.0; windows.first()?.vector.len()];
+    for window in windows {
+        sum.iter_mut().zip(&window.vector).for_each(|(sum, component)| *sum += component);
+    }
+    kernels::to_unit_length(kernels::Level::best(), &mut sum);
+    Some(sum)
+}
+
+/// The parts of a document as they are embedded: before each stands what it is part of, the document's title.
+struct InContext<'a> {
+    text: &'a str,
+    title: &'a str,
+    splitter: Splitter<'a>,
+    /// Tokens of a part.
+    budget: usize,
+    count: &'a dyn Fn(&str) -> usize,
+}
+
+impl InContext<'_> {
+    fn text(&self, span: Span) -> String {
+        let text = self.opening(span).of(self.text).unwrap_or_default();
+        if self.title.is_empty() { text.to_owned() } else { format!("{}\n{text}", self.title) }
+    }
+
+    /// As many of the first sentences of `span` as the model reads, at least one.
+    fn opening(&self, span: Span) -> Span {
+        let mut read = span;
+        let mut ends: Vec<usize> = self.splitter.within(span).iter().map(|sentence| sentence.end).collect();
+        while let Some(end) = ends.pop() {
+            read = Span::new(span.start, end);
+            if (self.count)(read.of(self.text).unwrap_or_default()) <= self.budget {
+                break;
+            }
+        }
+        read
+    }
+}
+
+/// Calls `piece` for each chunk.
+fn for_each_chunk<T>(
+    embedder: &Embedder,
+    stored: &StoredDocument,
+    piece: impl Fn(&InContext<'_>, Chunk, Vec<Span>) -> T,
+) -> Vec<T> {
     let document = &stored.document;
     let count = |text: &str| embedder.count_tokens(text);
     let title = title_within(&document.title, embedder.max_tokens() / TITLE_SHARE, &count);
     let title_tokens = count(title);
+    let budget = embedder.max_tokens() - title_tokens;
     let splitter = Splitter::new(&document.text);
-    let in_context = |span: Span| {
-        let read = opening(&document.text, &splitter, span, embedder.max_tokens() - title_tokens, &count);
-        let text = read.of(&document.text).unwrap_or_default();
-        if title.is_empty() { text.to_owned() } else { format!("{title}\n{text}") }
-    };
+    let context = InContext { text: &document.text, title, splitter, budget, count: &count };
+    let longest = embedder.max_tokens() * CHUNK_LENGTH - title_tokens;
+    let chunks = chunk(&document.text, &document.sections, longest, &count).into_iter();
     let piece = |chunk: Chunk| {
-        let windows = windows(&splitter, chunk.span);
-        let texts = [chunk.span].iter().chain(&windows).map(|span| in_context(*span)).collect();
-        Piece { chunk, windows, texts }
+        let windows = windows(&context.splitter, chunk.span);
+        piece(&context, chunk, windows)
     };
-    let budget = embedder.max_tokens() * CHUNK_LENGTH - title_tokens;
-    chunk(&document.text, &document.sections, budget, &count).into_iter().map(piece).collect()
+    chunks.map(piece).collect()
 }
 
-/// As many of the first sentences of `span` as the model reads, at least one.
-fn opening(text: &str, splitter: &Splitter<'_>, span: Span, budget: usize, count: &dyn Fn(&str) -> usize) -> Span {
-    let mut read = span;
-    let mut ends: Vec<usize> = splitter.within(span).iter().map(|sentence| sentence.end).collect();
-    while let Some(end) = ends.pop() {
-        read = Span::new(span.start, end);
-        if count(read.of(text).unwrap_or_default()) <= budget {
-            break;
-        }
-    }
-    read
+fn pieces(embedder: &Embedder, stored: &StoredDocument) -> Vec<Piece> {
+    for_each_chunk(embedder, stored, |context, chunk, windows| {
+        let read = if windows.is_empty() { std::slice::from_ref(&chunk.span) } else { &windows };
+        let texts = read.iter().map(|span| context.text(*span)).collect();
+        Piece { chunk, windows, texts }
+    })
 }
 
-/// The texts that are embedded for a document version.
+/// All texts that are, or by an earlier revision were, embedded for a document version.
 pub(super) fn embedded_texts(embedder: &Embedder, stored: &StoredDocument) -> Vec<String> {
-    pieces(embedder, stored).into_iter().flat_map(|piece| piece.texts).collect()
+    let of_chunk = |context: &InContext<'_>, chunk: Chunk, windows: Vec<Span>| -> Vec<String> {
+        [chunk.span].iter().chain(&windows).map(|span| context.text(*span)).collect()
+    };
+    for_each_chunk(embedder, stored, of_chunk).into_iter().flatten().collect()
 }
 
 /// The title, cut at a word so that it has at most `budget` tokens.

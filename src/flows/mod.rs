@@ -34,6 +34,7 @@ pub use answer::{AnswerError, AnswerFlow, Begun, PASSAGES, Writer, Writing, cite
 pub use audit_trail::AuditTrailFlow;
 pub use context::{ContextFlow, PatientContextView};
 pub use count::{CountError, CountFlow};
+pub use derive::REVISION as VECTORS_REVISION;
 pub use disclose::{DiscloseError, DiscloseFlow, Disclosed};
 pub use embed::{EmbedError, EmbeddingPool};
 pub use erase::{EraseError, EraseFlow};
