@@ -6,13 +6,16 @@
 
 #[path = "answering/chart.rs"]
 mod chart;
+#[path = "support/data.rs"]
+mod data;
 #[path = "answering/quality.rs"]
 mod quality;
 #[path = "support/server.rs"]
 mod server;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use data::shared_if_there;
 use serde_json::Value;
 use server::Outcome;
 
@@ -25,19 +28,10 @@ fn main() -> Outcome<()> {
     if is_wanted("quality") {
         results.insert("quality".into(), quality::measure(&work)?);
     }
-    if let Some(scifact) = shared("ir-scifact").filter(|_| is_wanted("chart")) {
+    if let Some(scifact) = shared_if_there("ir-scifact").filter(|_| is_wanted("chart")) {
         results.insert("chart".into(), tokio::runtime::Runtime::new()?.block_on(chart::measure(&work, &scifact))?);
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
     std::fs::create_dir_all(&folder)?;
     Ok(std::fs::write(folder.join("answering.json"), format!("{:#}\n", Value::Object(results)))?)
-}
-
-fn shared(name: &str) -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let path = std::env::var_os("ANAMNESIS_TEST_DATA").map_or(default, PathBuf::from).join(name);
-    if !path.exists() {
-        println!("SKIPPED: {} is not there", path.display());
-    }
-    path.exists().then_some(path)
 }

@@ -3,6 +3,8 @@
 
 #[path = "embed/agreement.rs"]
 mod agreement;
+#[path = "support/data.rs"]
+mod data;
 #[path = "embed/memory.rs"]
 mod memory;
 #[path = "embed/peers.rs"]
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anamnesis::adapters::inference::{DeviceChoice, Embedder, Manifest, Precision, PrecisionChoice, Role};
+use data::shared;
 use peers::{Candle, Python};
 use serde_json::{Value, json};
 
@@ -119,11 +122,6 @@ fn main() -> Outcome<()> {
 
 fn row(name: &'static str, precision: &'static str, side: Box<dyn Side>, batches: &'static [usize]) -> Row {
     Row { name, precision, side, batches, passages: Vec::new(), mixed: Vec::new(), query: Vec::new() }
-}
-
-fn shared(name: &str) -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    std::env::var_os("ANAMNESIS_TEST_DATA").map_or(default, PathBuf::from).join(name)
 }
 
 fn title_and_text(document: &Value) -> String {

@@ -7,6 +7,8 @@
 //! `ANAMNESIS_BENCH_ROWS` sets how many rows the graph is measured with (default 100,000), `ANAMNESIS_BENCH_FILTER_ROWS`
 //! how many the filters are (default 200,000).
 
+#[path = "support/data.rs"]
+mod data;
 #[path = "index/filters.rs"]
 mod filters;
 #[path = "index/peers.rs"]
@@ -16,7 +18,7 @@ mod side;
 #[path = "index/vectors.rs"]
 mod vectors;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -79,9 +81,4 @@ fn at_0_99(report: &Value) -> f64 {
 
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-pub fn shared(name: &str) -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    std::env::var_os("ANAMNESIS_TEST_DATA").map_or(default, PathBuf::from).join(name)
 }

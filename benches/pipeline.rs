@@ -6,6 +6,8 @@
 //! server's cheapest answer. `cargo bench --bench pipeline -- ingest` measures a part: `retrieval`, `embedding`, `ingest`
 //! or `search`.
 
+#[path = "support/data.rs"]
+mod data;
 #[path = "pipeline/writes.rs"]
 mod writes;
 
@@ -17,6 +19,7 @@ use anamnesis::adapters::inference::{DeviceChoice, Embedder, Manifest, Role};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
+use data::shared;
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
@@ -64,11 +67,6 @@ fn main() -> Outcome<()> {
     let text = serde_json::to_string_pretty(&Value::Object(results))?;
     std::fs::write(folder.join("pipeline.json"), format!("{text}\n"))?;
     Ok(())
-}
-
-fn shared(name: &str) -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    std::env::var_os("ANAMNESIS_TEST_DATA").map_or(default, PathBuf::from).join(name)
 }
 
 fn run(command: &mut Command) -> Outcome<String> {

@@ -8,6 +8,8 @@
 
 #[path = "serving/collection.rs"]
 mod collection;
+#[path = "support/data.rs"]
+mod data;
 #[path = "serving/freshness.rs"]
 mod freshness;
 #[path = "serving/ingest.rs"]
@@ -23,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use collection::Collection;
+use data::shared_if_there;
 use serde_json::{Value, json};
 use server::{Outcome, Server, configure, token};
 
@@ -30,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2 * 3600);
 
 fn main() -> Outcome<()> {
-    let Some(scifact) = shared("ir-scifact") else { return Ok(()) };
+    let Some(scifact) = shared_if_there("ir-scifact") else { return Ok(()) };
     let chunks =
         std::env::var("ANAMNESIS_BENCH_SERVING_CHUNKS").ok().map_or(Ok(100_000), |text| text.parse::<usize>())?;
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("serving-{chunks}"));
@@ -40,15 +43,6 @@ fn main() -> Outcome<()> {
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("serving.json"), format!("{results:#}\n"))?;
     Ok(())
-}
-
-fn shared(name: &str) -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let path = std::env::var_os("ANAMNESIS_TEST_DATA").map_or(default, PathBuf::from).join(name);
-    if !path.exists() {
-        println!("SKIPPED: {} is not there", path.display());
-    }
-    path.exists().then_some(path)
 }
 
 async fn measure(work: &Path, collection: &Collection) -> Outcome<Value> {

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::data::shared_if_there;
 use crate::server::Outcome;
-use crate::shared;
 
 /// Figures of a report over questions that are shares, in the order they are shown.
 const SHARES: [&str; 7] = [
@@ -22,7 +22,7 @@ const SHARES: [&str; 7] = [
 pub fn measure(work: &Path) -> Outcome<Value> {
     let mut results = json!({ "questions": questions(work)? });
     for (name, folder) in [("scifact", "ir-scifact"), ("pubmedqa", "qa-pubmedqa")] {
-        if let Some(folder) = shared(folder) {
+        if let Some(folder) = shared_if_there(folder) {
             results[name] = evidence(name, &folder, work)?;
         }
     }
@@ -31,7 +31,7 @@ pub fn measure(work: &Path) -> Outcome<Value> {
 
 fn questions(work: &Path) -> Outcome<Value> {
     let mut evaluating = evaluation(work, "questions");
-    if let Some(patients) = shared("fhir-synthea-r4") {
+    if let Some(patients) = shared_if_there("fhir-synthea-r4") {
         evaluating.arg("--patients").arg(patients);
     }
     let report = run(&mut evaluating)?;

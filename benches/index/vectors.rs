@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anamnesis::adapters::inference::{DeviceChoice, Embedder, Manifest, Role};
 use serde_json::Value;
 
-use crate::{Outcome, shared};
+use crate::Outcome;
+use crate::data::shared;
 
 /// Titles that are embedded.
 const TITLES: usize = 4_000;

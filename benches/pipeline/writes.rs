@@ -16,7 +16,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 
-use crate::{Outcome, shared};
+use crate::Outcome;
+use crate::data::shared;
 
 /// The same files as so many hospitals with patients of their own.
 const HOSPITALS: usize = 10;

@@ -1,6 +1,7 @@
 //! Documents for people: every read passes the caller's reach, and what is out of reach looks absent.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use rusqlite::OptionalExtension;
 use sqlx::{AssertSqlSafe, FromRow};
@@ -94,9 +95,12 @@ impl Store {
         access: &Access,
         keys: &[DocumentKey],
     ) -> Result<HashMap<DocumentKey, StoredDocument>, StoreError> {
-        const HIT: &str = "SELECT * FROM document WHERE tenant = $1 AND id = $2 AND version = $3 AND is_latest = 1";
+        static HIT: LazyLock<String> = LazyLock::new(|| {
+            let columns = DocumentRow::COLUMNS;
+            format!("SELECT {columns} FROM document WHERE tenant = $1 AND id = $2 AND version = $3 AND is_latest = 1")
+        });
         let rows = self.near.read(|connection| {
-            let mut hit = connection.prepare_cached(HIT)?;
+            let mut hit = connection.prepare_cached(&HIT)?;
             let mut row_of = |key: &DocumentKey| {
                 let key = (access.tenant().as_str(), key.id.as_str(), key.version);
                 hit.query_row(key, DocumentRow::read).optional()

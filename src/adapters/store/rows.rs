@@ -38,33 +38,38 @@ pub struct DocumentRow {
 }
 
 impl DocumentRow {
+    /// In the order in which [`read`](Self::read) takes them.
+    pub const COLUMNS: &str = "id, version, is_latest, source, source_key, source_version, kind, resource_type, \
+        patient, encounter, title, author, effective_at, source_time, received_at, confidentiality, sensitivity, codes, status, \
+        text, sections, pages, content_hash, receipt, ordinal";
+
     pub fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            id: row.get("id")?,
-            version: row.get("version")?,
-            is_latest: row.get("is_latest")?,
-            source: row.get("source")?,
-            source_key: row.get("source_key")?,
-            source_version: row.get("source_version")?,
-            kind: row.get("kind")?,
-            resource_type: row.get("resource_type")?,
-            patient: row.get("patient")?,
-            encounter: row.get("encounter")?,
-            title: row.get("title")?,
-            author: row.get("author")?,
-            effective_at: row.get("effective_at")?,
-            source_time: row.get("source_time")?,
-            received_at: row.get("received_at")?,
-            confidentiality: row.get("confidentiality")?,
-            sensitivity: row.get("sensitivity")?,
-            codes: row.get("codes")?,
-            status: row.get("status")?,
-            text: row.get("text")?,
-            sections: row.get("sections")?,
-            pages: row.get("pages")?,
-            content_hash: row.get("content_hash")?,
-            receipt: row.get("receipt")?,
-            ordinal: row.get("ordinal")?,
+            id: row.get(0)?,
+            version: row.get(1)?,
+            is_latest: row.get(2)?,
+            source: row.get(3)?,
+            source_key: row.get(4)?,
+            source_version: row.get(5)?,
+            kind: row.get(6)?,
+            resource_type: row.get(7)?,
+            patient: row.get(8)?,
+            encounter: row.get(9)?,
+            title: row.get(10)?,
+            author: row.get(11)?,
+            effective_at: row.get(12)?,
+            source_time: row.get(13)?,
+            received_at: row.get(14)?,
+            confidentiality: row.get(15)?,
+            sensitivity: row.get(16)?,
+            codes: row.get(17)?,
+            status: row.get(18)?,
+            text: row.get(19)?,
+            sections: row.get(20)?,
+            pages: row.get(21)?,
+            content_hash: row.get(22)?,
+            receipt: row.get(23)?,
+            ordinal: row.get(24)?,
         })
     }
 }
