@@ -56,6 +56,9 @@ async fn measure(work: &Path, collection: &Collection) -> Outcome<Value> {
     let started = Instant::now();
     let server = Server::start(work)?;
     let start_s = started.elapsed().as_secs_f64();
+    // What was filled by an earlier recipe is indexed anew.
+    let newest = server.metric("anamnesis_newest_change").await? as u64;
+    server.until("anamnesis_index_watermark", newest, LOOK_AGAIN, PATIENCE).await?;
     let chunks = server.metric("anamnesis_index_chunks").await?;
     println!("{} texts, {chunks} chunks; the server started in {start_s:.1} s", collection.texts.len());
     let searcher = searches::Searcher::new(&server.url, token(work, "system/*.rs")?);

@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tracing::Level;
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -244,7 +244,11 @@ const CUT: [&str; 2] = [
 pub fn lines_written<S>(asked: &str) -> impl Filter<S> + use<S> {
     let filter = EnvFilter::try_new(asked).unwrap_or_else(|_| "info".into());
     let filter = CUT.iter().fold(filter, |filter, cut| filter.add_directive(cut.parse().expect("a fixed directive")));
-    filter.and(filter_fn(|line| line.target().starts_with("anamnesis") || *line.level() <= Level::INFO))
+    // Without word of the lowest level that is written, each line of others is made and then thrown away, and the
+    // tokenizer has several for each word.
+    let lowest = EnvFilter::max_level_hint(&filter).unwrap_or(LevelFilter::TRACE);
+    let ours = filter_fn(|line| line.target().starts_with("anamnesis") || *line.level() <= Level::INFO);
+    filter.and(ours.with_max_level_hint(lowest))
 }
 
 /// Structured lines on standard error; `filter` as [`lines_written`] takes it.
@@ -255,4 +259,18 @@ pub fn start_logging(filter: &str, json: bool) {
         true => tracing_subscriber::registry().with(lines.json().with_filter(lines_written(filter))).try_init(),
         false => tracing_subscriber::registry().with(lines.with_filter(lines_written(filter))).try_init(),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::Registry;
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_will_not_be_written_is_not_made() {
+        let lowest = |asked: &str| Filter::<Registry>::max_level_hint(&lines_written::<Registry>(asked));
+        assert_eq!(lowest("info"), Some(LevelFilter::INFO));
+        assert_eq!(lowest("info,anamnesis=debug"), Some(LevelFilter::DEBUG));
+    }
 }
