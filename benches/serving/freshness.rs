@@ -27,7 +27,8 @@ pub async fn measure(url: &str, token: &str, searcher: &Searcher, collection: &C
     let mut sent: JoinSet<Result<Option<f64>, String>> = JoinSet::new();
     for number in 0..SECONDS * NOTES_A_SECOND {
         every.tick().await;
-        let request = client.post(&address).bearer_auth(token).header("content-type", "text/plain").body(note(run, number));
+        let request =
+            client.post(&address).bearer_auth(token).header("content-type", "text/plain").body(note(run, number));
         let searcher = (number % LOOKED_FOR == 0).then(|| searcher.clone());
         sent.spawn(async move {
             let started = Instant::now();
