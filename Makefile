@@ -22,7 +22,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/opera
 	web/package.json web/vite.config.js web/tsconfig.json
 PREREQUISITES := bash scripts/check-prerequisites.sh
 
-.PHONY: help demo run build web web-if-node test bench bench-answers bench-embed bench-index bench-memory bench-serving smoke scan lint licences clean-demo measure-guard
+.PHONY: help demo run build web web-if-node test bench bench-answers bench-embed bench-generation bench-index bench-memory bench-serving smoke scan lint licences clean-demo measure-guard
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -94,6 +94,9 @@ bench-embed: build $(TARGET)/bench-venv/.installed ## measure embedding beside i
 	$(BINARY) models pull
 	ANAMNESIS_BENCH_PYTHON=$(abspath $(BENCH_PYTHON)) cargo bench --locked --profile $(PROFILE) --bench embed
 	cargo bench --locked --profile $(PROFILE) --bench embed -- quality
+
+bench-generation: build ## measure a small language model in this process, with BENCH_LLAMA=PYTHON (one that has xllamacpp) beside llama.cpp
+	ANAMNESIS_BENCH_LLAMA=$(BENCH_LLAMA) cargo bench --locked --profile $(PROFILE) --bench generation
 
 bench-memory: ## measure the memory that a 2 GB file and 10,000 notes at once take
 	cargo build --locked --profile $(PROFILE)
