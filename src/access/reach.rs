@@ -119,6 +119,12 @@ impl Reach {
         &self.clearance
     }
 
+    /// Whether nothing can be shown that has any sensitive subject, or a level beyond the clearance's: neither a consent
+    /// nor a broken glass is there to lift a label.
+    pub fn shows_no_sensitive(&self) -> bool {
+        self.clearance.sensitivity.is_empty() && self.glass.is_none() && self.consents.are_none()
+    }
+
     pub fn profile(&self) -> &Profile {
         &self.profile
     }

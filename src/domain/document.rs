@@ -100,6 +100,8 @@ pub enum Confidentiality {
 }
 
 impl Confidentiality {
+    pub const ALL: [Self; 6] = [Self::U, Self::L, Self::M, Self::N, Self::R, Self::V];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::U => "U",
@@ -112,7 +114,7 @@ impl Confidentiality {
     }
 
     pub fn parse(code: &str) -> Option<Self> {
-        [Self::U, Self::L, Self::M, Self::N, Self::R, Self::V].into_iter().find(|level| level.as_str() == code)
+        Self::ALL.into_iter().find(|level| level.as_str() == code)
     }
 }
 

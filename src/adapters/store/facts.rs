@@ -6,7 +6,9 @@ use super::rows::{self, FactRow};
 use super::sqlite::Engine;
 use super::{Store, StoreError};
 use crate::access::{Access, Act, Row};
-use crate::domain::{DocumentId, DocumentKey, Fact, FactKind, Kind, PatientId, SourceId, StoredFact, Timestamp};
+use crate::domain::{
+    Confidentiality, DocumentId, DocumentKey, Fact, FactKind, Kind, PatientId, SourceId, StoredFact, Timestamp,
+};
 
 #[derive(FromRow)]
 struct PatientFactRow {
@@ -47,6 +49,17 @@ impl Store {
              WHERE d.is_latest = 1 AND d.status = 'current' AND d.tenant = ",
         );
         select.push_bind(access.tenant().as_str()).push(" AND d.patient = ").push_bind(patient.as_str());
+        if access.reach().shows_no_sensitive() {
+            // By the index alone: what is withheld is not read first.
+            select.push(" AND d.sensitivity = '' AND d.confidentiality IN (");
+            let mut levels = select.separated(", ");
+            for level in
+                Confidentiality::ALL.iter().filter(|level| **level <= access.reach().clearance().confidentiality)
+            {
+                levels.push_bind(level.as_str());
+            }
+            levels.push_unseparated(")");
+        }
         select.push(" AND f.kind IN (");
         let mut names = select.separated(", ");
         for kind in kinds {
