@@ -89,11 +89,12 @@ fn packed(part: Part<'_>) -> String {
 }
 
 fn base64(part: Part<'_>) -> Option<Vec<u8>> {
-    let mut data = packed(part);
-    if data.trim_end_matches('=').len() % 4 == 1 {
-        data.truncate(data.trim_end_matches('=').len().saturating_sub(1));
-    }
-    LENIENT.decode(data.trim_end_matches('=')).ok()
+    let data = packed(part);
+    // As bytes: what isn't base64 at all may end within a letter here.
+    let data = data.trim_end_matches('=').as_bytes();
+    // A last sign by itself is no byte.
+    let whole = if data.len() % 4 == 1 { data.len() - 1 } else { data.len() };
+    LENIENT.decode(data.get(..whole)?).ok()
 }
 
 #[cfg(test)]
@@ -163,6 +164,8 @@ mod tests {
         assert_eq!(shown("^application^octet-stream^Base64^JVBERi0xLjQK"), "[PDF document, 9 bytes]");
         assert_eq!(shown("^IM^JPEG^Base64^/9j/4A=="), "[picture, 4 bytes]");
         assert_eq!(shown("^application^pdf^Base64^"), "-");
-        assert_eq!(shown("^application^pdf^Base64^***"), "[damaged file]");
+        for data in ["***", "abcé", "abc\u{fffd}=="] {
+            assert_eq!(shown(&format!("^application^pdf^Base64^{data}")), "[damaged file]");
+        }
     }
 }
