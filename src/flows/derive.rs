@@ -151,3 +151,16 @@ fn title_within<'a>(title: &'a str, budget: usize, count: &dyn Fn(&str) -> usize
     }
     title
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_points_where_its_windows_point_together() {
+        let window = |vector: [f32; 2]| IndexedWindow { span: Span::new(0, 9), vector: vector.to_vec() };
+        let mean = mean_of(&[window([1.0, 0.0]), window([0.0, 1.0])]).unwrap();
+        assert!(mean.iter().all(|component| (component - 0.5_f32.sqrt()).abs() < 1e-6), "{mean:?}");
+        assert_eq!(mean_of(&[]), None);
+    }
+}

@@ -26,7 +26,8 @@ impl Highlighter {
         Self { question, beginnings, terms: TermOfWord::new() }
     }
 
-    /// A letter with a mark may lose that.
+    /// Whether the word may be a form of one that is asked for. One with marks on its first letters always may: as a
+    /// term it is without them.
     fn may_begin(&self, word: &str) -> bool {
         beginning(word).is_none_or(|beginning| self.beginnings.contains(&beginning))
     }
