@@ -1,7 +1,8 @@
 //! `make bench-generation`: how fast a language model in this process reads a prompt and writes, beside llama.cpp with
 //! the same file and as many threads, as a table and as `bench/results/generation.json`.
 //!
-//! The model is the small one that a manifest comes for; it is fetched when it isn't there. llama.cpp is measured where
+//! The model is the small one that a manifest comes for, or that of the manifest which `ANAMNESIS_BENCH_GENERATOR` names;
+//! it is fetched when it isn't there. llama.cpp is measured where
 //! `ANAMNESIS_BENCH_LLAMA` names a Python that has `xllamacpp`.
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-const MANIFEST: &str = include_str!("../models/SmolLM2-135M-Instruct.toml");
+const MANIFEST: &str = "models/SmolLM2-135M-Instruct.toml";
 const SYSTEM: &str = "Answer from the record that is quoted.";
 /// Tokens that are written, at most.
 const WRITTEN: usize = 96;
@@ -33,7 +34,9 @@ struct Round {
 
 fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let manifest = GeneratorManifest::parse(MANIFEST)?;
+    let named = std::env::var_os("ANAMNESIS_BENCH_GENERATOR").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(MANIFEST));
+    let manifest = GeneratorManifest::parse(&std::fs::read_to_string(path)?)?;
     let cache = std::env::var_os("ANAMNESIS_MODEL_DIR").map(PathBuf::from).ok_or("ANAMNESIS_MODEL_DIR is not set")?;
     let folder = runtime.block_on(obtain(&manifest.as_files(), &cache, &Places::default(), &Silent))?;
     let files = manifest.as_files().files;
