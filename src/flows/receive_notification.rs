@@ -3,6 +3,7 @@
 //! - A resource that comes in its turn lands at once. One that comes late may be older than what we hold, so its
 //!   record is fetched as it is now; so is one that is only named, or said to be gone.
 //! - A number that was passed over is missing until it comes or is fetched. One that came before changes nothing.
+//! - A record that lands while it waits to be fetched is fetched once more: what is under way may be older.
 //!
 //! What came is kept before the sender is told so. The fetching is background work.
 
@@ -62,6 +63,13 @@ impl Inbox {
         self.pending.insert(key.to_owned(), self.wishes);
     }
 
+    /// Wants it fetched once more if it waits to be, or is being fetched.
+    fn want_again(&mut self, key: &str) {
+        if self.pending.contains_key(key) {
+            self.want(key);
+        }
+    }
+
     pub fn is_complete(&self) -> bool {
         self.pending.is_empty()
             && self.searches_wanted == self.searches_done
@@ -90,7 +98,7 @@ pub struct Gap {
 
 /// What a number means to a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Arrival {
     /// The highest so far.
     New,
     /// Was missing.
@@ -101,12 +109,12 @@ pub enum Turn {
 
 impl Sequence {
     /// Takes note of an event, after those before it were [expected](Self::expect).
-    pub fn hear(&mut self, number: u64) -> Turn {
+    pub fn hear(&mut self, number: u64) -> Arrival {
         if self.last.is_none_or(|last| number > last) {
             self.last = Some(number);
-            return Turn::New;
+            return Arrival::New;
         }
-        if self.fill(number) { Turn::Late } else { Turn::Again }
+        if self.fill(number) { Arrival::Late } else { Arrival::Again }
     }
 
     /// There have been events up to this number: those not heard of are missing.
@@ -141,6 +149,12 @@ impl Sequence {
 
 type Turns = Arc<tokio::sync::Mutex<()>>;
 
+/// The right to land what comes from one source, and to take note of it.
+#[must_use]
+pub struct Turn {
+    _held: tokio::sync::OwnedMutexGuard<()>,
+}
+
 #[derive(Clone)]
 pub struct NotificationFlow {
     store: Store,
@@ -158,8 +172,7 @@ impl NotificationFlow {
     pub async fn receive(&self, permit: &Permit, bytes: &[u8]) -> Result<(), NotificationError> {
         let Operation::Ingest(source) = permit.operation() else { return Err(NotificationError::WrongPermit) };
         let notification = Notification::read(bytes).map_err(|_| NotificationError::Unreadable)?;
-        let turn = self.turn(permit.tenant(), source);
-        let _held = turn.lock().await;
+        let _turn = self.turn(permit.tenant(), source).await;
         self.refuse_when_overloaded(permit).await?;
         match notification {
             Notification::Empty => self.change(permit, |inbox, _| inbox.searches_wanted += 1).await,
@@ -175,9 +188,13 @@ impl NotificationFlow {
         self.change(permit, |inbox, _| inbox.want(&key)).await
     }
 
-    fn turn(&self, tenant: &TenantId, source: &SourceId) -> Turns {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry((tenant.clone(), source.clone())).or_default())
+    /// While it is held, no notification of this source is taken in.
+    pub async fn turn(&self, tenant: &TenantId, source: &SourceId) -> Turn {
+        let turns = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry((tenant.clone(), source.clone())).or_default())
+        };
+        Turn { _held: turns.lock_owned().await }
     }
 
     async fn refuse_when_overloaded(&self, permit: &Permit) -> Result<(), NotificationError> {
@@ -216,9 +233,15 @@ impl NotificationFlow {
 
     async fn numbered(&self, permit: &Permit, source: &SourceId, told: &Numbered) -> Result<(), NotificationError> {
         let name = told.subscription.clone().unwrap_or_default();
-        let before = self.change(permit, |inbox, _| inbox.sequences.get(&name).cloned().unwrap_or_default()).await?;
-        let is_new = |number: u64| before.last.is_none_or(|last| number > last);
-        let in_turn = !told.happened.is_empty() && told.happened.iter().all(|event| is_new(event.number));
+        let in_turn = self
+            .change(permit, |inbox, _| {
+                let in_turn = is_in_turn(inbox, &name, told);
+                if in_turn {
+                    told.included.iter().filter_map(|focus| focus.key.as_deref()).for_each(|key| inbox.want_again(key));
+                }
+                in_turn
+            })
+            .await?;
         if in_turn {
             self.land(permit, source, told.included.iter()).await?;
         }
@@ -238,6 +261,12 @@ impl NotificationFlow {
         }
         Ok(())
     }
+}
+
+/// Whether all of a notification's events come after all that was heard of before.
+fn is_in_turn(inbox: &Inbox, name: &str, told: &Numbered) -> bool {
+    let last = inbox.sequences.get(name).and_then(|sequence| sequence.last);
+    !told.happened.is_empty() && told.happened.iter().all(|event| Some(event.number) > last)
 }
 
 /// A resource on its own as a Bundle's entry; an entry as it is.
@@ -261,7 +290,7 @@ fn note(inbox: &mut Inbox, name: &str, told: &Numbered, in_turn: bool, now: Time
     }
     for event in &told.happened {
         is_searched |= !sequence.expect(event.number.saturating_sub(1), now);
-        if sequence.hear(event.number) == Turn::Again {
+        if sequence.hear(event.number) == Arrival::Again {
             continue;
         }
         is_searched |= event.keys.is_empty() && told.included.is_empty();
@@ -297,7 +326,7 @@ fn wanted<'a>(event: &'a Event, told: &'a Numbered, in_turn: bool) -> Vec<&'a st
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Focus, Gap, Inbox, NotificationKind, Numbered, Sequence, Timestamp, Turn, note};
+    use super::{Arrival, Event, Focus, Gap, Inbox, NotificationKind, Numbered, Sequence, Timestamp, note};
 
     fn event(number: u64, key: &str) -> Event {
         let keys = if key.is_empty() { Vec::new() } else { vec![key.to_owned()] };
@@ -320,16 +349,19 @@ mod tests {
     fn a_number_passed_over_is_missing_until_it_comes() {
         let mut sequence = Sequence::default();
         assert!(sequence.expect(0, now()));
-        assert_eq!(sequence.hear(1), Turn::New);
+        assert_eq!(sequence.hear(1), Arrival::New);
         assert!(sequence.expect(5, now()));
-        assert_eq!(sequence.hear(6), Turn::New);
+        assert_eq!(sequence.hear(6), Arrival::New);
         let gap = |first, last| Gap { first, last, noticed_at: now() };
         assert_eq!(sequence.missing, [gap(2, 5)]);
-        assert_eq!(sequence.hear(3), Turn::Late);
+        assert_eq!(sequence.hear(3), Arrival::Late);
         assert_eq!(sequence.missing, [gap(2, 2), gap(4, 5)]);
-        assert_eq!(sequence.hear(3), Turn::Again);
-        assert_eq!(sequence.hear(6), Turn::Again);
-        assert_eq!((sequence.hear(2), sequence.hear(5), sequence.hear(4)), (Turn::Late, Turn::Late, Turn::Late));
+        assert_eq!(sequence.hear(3), Arrival::Again);
+        assert_eq!(sequence.hear(6), Arrival::Again);
+        assert_eq!(
+            (sequence.hear(2), sequence.hear(5), sequence.hear(4)),
+            (Arrival::Late, Arrival::Late, Arrival::Late)
+        );
         assert_eq!((sequence.missing, sequence.last), (Vec::new(), Some(6)));
     }
 

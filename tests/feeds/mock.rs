@@ -10,9 +10,10 @@ use actix_web::web::{Bytes, Data, Form, Path, Query};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 
 use crate::bulk_side::{self, Exports};
-use crate::world::{World, entry};
+use crate::world::{State, World, entry};
 
 /// One answer of this many goes wrong.
 const CHAOS: usize = 10;
@@ -26,6 +27,8 @@ pub struct Side {
     pub events: Vec<(u64, String, Timestamp)>,
     pub lists_events: bool,
     pub has_history: bool,
+    /// While it is closed, nobody is told how a record stands that was looked at.
+    pub gate: Arc<RwLock<()>>,
     /// What `Authorization` must say; none: anything.
     pub authorization: Option<String>,
     /// Made by the token endpoint, in order.
@@ -53,6 +56,7 @@ impl Mock {
             events: Vec::new(),
             lists_events: true,
             has_history: true,
+            gate: Arc::default(),
             authorization: None,
             tokens: Vec::new(),
             assertions: Vec::new(),
@@ -107,6 +111,14 @@ impl Mock {
             let number = events.len() as u64 + 1;
             events.push((number, state.key, state.at));
         }
+    }
+
+    /// Makes this one change, an event of the subscription too.
+    pub fn put(&self, key: &str, is_deletion: bool) -> State {
+        let Side { world, rng, events, .. } = &mut *self.side();
+        let state = world.put(rng, key, is_deletion, false);
+        events.push((events.len() as u64 + 1, state.key.clone(), state.at));
+        state
     }
 
     pub async fn stop(self) {
@@ -238,7 +250,11 @@ async fn read(shared: Shared, request: HttpRequest, path: Path<(String, String)>
         Err(no) => return no,
     };
     let key = format!("{}/{}", path.0, path.1);
-    let found = shared.lock().unwrap().world.latest().get(&key).cloned();
+    let (found, gate) = {
+        let side = shared.lock().unwrap();
+        (side.world.latest().get(&key).cloned(), Arc::clone(&side.gate))
+    };
+    let _open = gate.read().await;
     match found.map(|state| state.body) {
         Some(Some(body)) => answer(fate, fhir(), body.to_string().into_bytes()).await,
         Some(None) => HttpResponse::Gone().finish(),

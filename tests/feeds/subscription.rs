@@ -1,5 +1,6 @@
 //! Subscriptions: notifications that are lost, repeated, late and out of order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -157,6 +158,30 @@ async fn a_lost_end_is_noticed_by_a_heartbeat() {
     assert!(mock.asked("events") > 0);
     let inbox: Value = service.kept("subscription").await.unwrap();
     assert_eq!(inbox["sequences"]["Subscription/s1"]["last"], 12);
+    service.stop().await;
+    mock.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_made_again_while_its_deletion_is_looked_into_stays() {
+    let mock = Mock::start(39);
+    mock.side().is_chaotic = false;
+    let service = Service::start(&feed(&mock, 3_600)).await;
+    let sender = Sender::new(&service);
+    sender.tell("handshake", 0).await;
+    let gate = Arc::clone(&mock.side().gate);
+    let closed = gate.write().await;
+    for (number, is_deletion) in [(1, false), (2, true), (3, false)] {
+        let state = mock.put("Patient/p1", is_deletion);
+        sender.post(notification(number, number, &state, Content::Full)).await;
+        if is_deletion {
+            service.until("its record is looked at", async || (mock.asked("read") == 1).then_some(())).await;
+        }
+    }
+    drop(closed);
+    service.until("nothing is left to fetch", async || is_quiet(&service).await.then_some(())).await;
+    assert_eq!(service.held().await, mock.live());
+    assert_eq!(mock.asked("read"), 2);
     service.stop().await;
     mock.stop().await;
 }

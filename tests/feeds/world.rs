@@ -47,10 +47,17 @@ impl World {
         let key = format!("{resource_type}/{id}");
         let is_there = self.latest().get(&key).is_some_and(|state| state.body.is_some());
         let is_deletion = is_there && rng.usize(..5) == 0;
+        let is_same_time = may_share_a_time && rng.usize(..6) == 0;
+        self.put(rng, &key, is_deletion, is_same_time)
+    }
+
+    /// The next state of this record.
+    pub fn put(&mut self, rng: &mut fastrand::Rng, key: &str, is_deletion: bool, is_same_time: bool) -> State {
+        let (resource_type, id) = key.split_once('/').unwrap();
         let version = self.states.iter().filter(|state| state.key == key).count() as u64 + 1;
-        let at = self.tick(may_share_a_time && rng.usize(..6) == 0);
-        let body = (!is_deletion).then(|| resource(rng, resource_type, &id, version, at));
-        let state = State { key, version, at, body };
+        let at = self.tick(is_same_time);
+        let body = (!is_deletion).then(|| resource(rng, resource_type, id, version, at));
+        let state = State { key: key.to_owned(), version, at, body };
         self.states.push(state.clone());
         state
     }

@@ -126,21 +126,35 @@ impl<'a> Round<'a> {
                     Err(error) => failed = Some(error),
                 }
             }
-            self.land(&fetched).await?;
-            self.change(|inbox| {
-                // A newer wish for the same record came while it was fetched: it stays.
-                for record in &fetched {
-                    if inbox.pending.get(&record.key) == Some(&record.wish) {
-                        inbox.pending.remove(&record.key);
-                    }
-                }
-            })
-            .await?;
+            self.take(&fetched).await?;
         }
         failed.map_or(Ok(()), Err)
     }
 
-    async fn land(&self, fetched: &[Fetched]) -> Result<(), FeedError> {
+    /// Lands what was fetched, and wants it no more.
+    ///
+    /// A newer wish for a record came while it was fetched: it stays, and if the record was gone then, it need not be
+    /// now. No time stands beside that it is gone, so only the order of landing tells; nothing else lands meanwhile.
+    async fn take(&self, fetched: &[Fetched]) -> Result<(), FeedError> {
+        let FeedWorker { app, tenant, source, .. } = self.worker;
+        let _turn = app.notifications.turn(tenant, source).await;
+        let inbox: Inbox = self.worker.state(Inbox::STATE).await?.unwrap_or_default();
+        let is_current = |record: &Fetched| inbox.pending.get(&record.key) == Some(&record.wish);
+        let (current, overtaken): (Vec<&Fetched>, Vec<&Fetched>) =
+            fetched.iter().partition(|record| is_current(record));
+        let still_there = overtaken.into_iter().filter(|record| record.content.is_some());
+        self.land(&current.iter().copied().chain(still_there).collect::<Vec<_>>()).await?;
+        self.change(|inbox| {
+            for record in &current {
+                if inbox.pending.get(&record.key) == Some(&record.wish) {
+                    inbox.pending.remove(&record.key);
+                }
+            }
+        })
+        .await
+    }
+
+    async fn land(&self, fetched: &[&Fetched]) -> Result<(), FeedError> {
         let mut entries = Vec::new();
         for content in fetched.iter().filter_map(|record| record.content.as_ref()) {
             match serde_json::from_slice::<&RawValue>(content) {
