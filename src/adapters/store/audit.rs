@@ -1,16 +1,14 @@
 //! The audit trail: a row for each read and write, on disk before the bytes leave, each chained to the one before.
 //!
-//! Rows that come at once are written by one task, many in a transaction, as deliveries are. What the chain can't show
-//! by itself, that its end was cut or that all of it was written anew, the anchors beside the database show.
+//! What the chain can't show by itself, that its end was cut or that all of it was written anew, the anchors beside the
+//! database show. `audit_writer` writes the rows.
 
 use std::path::Path;
 
-use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, FromRow};
-use tokio::sync::{mpsc, oneshot};
 
-use super::anchors::{Anchor, Anchors};
-use super::sqlite::{self, Pool};
+use super::anchors::Anchor;
+use super::sqlite;
 use super::{Store, StoreError};
 use crate::access::{Access, Permit, Upkeep};
 use crate::domain::{AuditFault, AuditRecord, AuditVerdict, DocumentKey, PatientId, Timestamp};
@@ -35,20 +33,6 @@ pub struct Stranger<'a> {
     pub caller: &'a str,
     pub class: &'static str,
 }
-
-const QUEUE: usize = 1024;
-const MOST_TOGETHER: usize = 256;
-
-/// Rows go in behind the end that their hashes are chained to, or not at all: another process may have written since.
-const APPEND: &str = "INSERT INTO audit (sequence, tenant, at, caller, client, purpose, class, break_glass, action, \
-    patient, documents, outcome, request_id, hash) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, \
-    value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, \
-    value ->> 12, value ->> 13 FROM json_each($1) WHERE (SELECT value FROM counter WHERE name = 'audit') = $2";
-
-/// The newest number, and the hash that the chain ends with.
-const END: &str = "SELECT (SELECT value FROM counter WHERE name = 'audit'), \
-    COALESCE((SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1), \
-    (SELECT hash FROM audit_cut ORDER BY sequence DESC LIMIT 1))";
 
 const COLUMNS: &str = "SELECT sequence, tenant, at, caller, client, purpose, class, break_glass, action, patient, \
     documents, outcome, request_id, hash FROM audit";
@@ -92,95 +76,6 @@ impl StoredRow {
     }
 }
 
-struct Waiting {
-    record: AuditRecord,
-    told: oneshot::Sender<Result<(), StoreError>>,
-}
-
-/// The way to the task that writes; the task ends with its last handle.
-#[derive(Clone)]
-pub(super) struct Auditing {
-    queue: mpsc::Sender<Waiting>,
-}
-
-impl Auditing {
-    pub fn begin(writer: Pool, anchors: Anchors) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(writer, anchors, waiting));
-        Self { queue }
-    }
-}
-
-async fn write_all(writer: Pool, mut anchors: Anchors, mut waiting: mpsc::Receiver<Waiting>) {
-    let mut end = None;
-    while let Some(first) = waiting.recv().await {
-        let mut together = vec![first];
-        while together.len() < MOST_TOGETHER {
-            let Ok(next) = waiting.try_recv() else { break };
-            together.push(next);
-        }
-        let (records, tellers): (Vec<_>, Vec<_>) = together.into_iter().map(|one| (one.record, one.told)).unzip();
-        let written = write(&writer, &records, &mut end).await;
-        let written = written.and_then(|head| anchors.set(&head).map_err(StoreError::Anchor));
-        for told in tellers {
-            // Who has gone away meanwhile needs no answer.
-            let _ = told.send(if written.is_ok() { Ok(()) } else { Err(StoreError::Audit) });
-        }
-        if let Err(error) = written {
-            tracing::error!(%error, "the audit trail could not be written");
-        }
-    }
-}
-
-/// Writes them in one statement, chained to what is there; gives the new end of the chain.
-///
-/// `end` is where the chain ended last; `None` after a failure, when that is not known.
-async fn write(writer: &Pool, records: &[AuditRecord], end: &mut Option<Anchor>) -> Result<Anchor, StoreError> {
-    loop {
-        let known = match end.take() {
-            Some(known) => known,
-            None => end_of_chain(writer).await?,
-        };
-        let number = known.sequence;
-        let (rows, next) = chained(records, known);
-        let appended = sqlx::query(APPEND).bind(rows.to_string()).bind(number).execute(writer).await?;
-        if appended.rows_affected() > 0 {
-            *end = Some(next.clone());
-            return Ok(next);
-        }
-    }
-}
-
-async fn end_of_chain(writer: &Pool) -> Result<Anchor, StoreError> {
-    let (sequence, hash): (i64, Option<String>) = sqlx::query_as(END).fetch_one(writer).await?;
-    Ok(Anchor { sequence, hash: hash.unwrap_or_else(AuditRecord::genesis) })
-}
-
-/// The rows as they are stored, in the order of the columns, and the end they make.
-fn chained(records: &[AuditRecord], mut end: Anchor) -> (Value, Anchor) {
-    let rows = records.iter().map(|record| {
-        let record = AuditRecord { sequence: end.sequence + 1, ..record.clone() };
-        end = Anchor { sequence: record.sequence, hash: record.hash(&end.hash) };
-        json!([
-            record.sequence,
-            record.tenant,
-            record.at.as_micros(),
-            record.caller,
-            record.client,
-            record.purpose,
-            record.class,
-            record.break_glass,
-            record.action,
-            record.patient,
-            record.documents,
-            record.outcome,
-            record.request_id,
-            end.hash,
-        ])
-    });
-    (rows.collect(), end)
-}
-
 /// What sort of act it was, by its name or its route.
 fn class_of(action: &str) -> &'static str {
     const WRITES: [&str; 3] = ["/v1/sources/", "/v1/webhooks/", "/v1/subscriptions/"];
@@ -204,7 +99,7 @@ impl Store {
             purpose: access.purpose().map(str::to_owned),
             ..record_of(access.tenant().as_str(), access.caller(), row)
         };
-        self.append(record).await?;
+        self.auditing.append(record).await?;
         access.note_audited();
         Ok(())
     }
@@ -212,18 +107,12 @@ impl Store {
     /// The same for an act that no token was good for.
     pub async fn audit_stranger(&self, who: &Stranger<'_>, row: &AuditRow<'_>) -> Result<(), StoreError> {
         let record = AuditRecord { class: who.class.to_owned(), ..record_of(who.tenant, who.caller, row) };
-        self.append(record).await
+        self.auditing.append(record).await
     }
 
     /// The same for an operator at the command line of this machine.
     pub async fn audit_upkeep(&self, _upkeep: &Upkeep, tenant: &str, row: &AuditRow<'_>) -> Result<(), StoreError> {
         self.audit_stranger(&Stranger { tenant, caller: "operator", class: "admin" }, row).await
-    }
-
-    async fn append(&self, record: AuditRecord) -> Result<(), StoreError> {
-        let (told, hears) = oneshot::channel();
-        self.auditing.queue.send(Waiting { record, told }).await.map_err(|_| StoreError::Stopped)?;
-        hears.await.map_err(|_| StoreError::Stopped)?
     }
 
     /// The tenant's rows after `after`, in order.

@@ -6,6 +6,7 @@
 
 mod anchors;
 mod audit;
+mod audit_writer;
 mod bulk;
 mod changes;
 mod deliveries;
@@ -41,7 +42,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anchors::Anchors;
-use audit::Auditing;
+use audit_writer::Auditing;
 use landing::Landing;
 use near::Near;
 use sqlite::{Connection, Pool, WriteTransaction};
@@ -76,6 +77,8 @@ pub enum StoreError {
     Corrupt { what: &'static str },
     #[error("the delivery was read before")]
     AlreadyRead,
+    #[error("the thread that writes the audit trail could not be started")]
+    Thread(#[source] std::io::Error),
     #[error("the task that writes was stopped")]
     Stopped,
     #[error("the log stayed in use by readers and could not be cut back")]
@@ -96,6 +99,7 @@ impl StoreError {
             | Self::Migration(_)
             | Self::Folder(_)
             | Self::AlreadyRead
+            | Self::Thread(_)
             | Self::Stopped
             | Self::Audit
             | Self::LogInUse
@@ -129,7 +133,7 @@ impl Store {
         let backlog = Arc::new(Backlog::default());
         let landing = Landing::begin(writer.clone(), backlog.clone());
         let anchors = Anchors::open(&audit::anchors_of(path), audit_key).map_err(StoreError::Anchor)?;
-        let auditing = Auditing::begin(writer.clone(), anchors.clone());
+        let auditing = Auditing::begin(path, writer.clone(), anchors.clone()).map_err(StoreError::Thread)?;
         let store = Self { reader, near: Near::new(path), writer, landing, auditing, anchors, backlog };
         store.measure_backlog().await?;
         store.chain_earlier_rows().await?;
@@ -145,6 +149,7 @@ impl Store {
     /// Closes every connection; the last one folds the write-ahead log into the database file.
     pub async fn close(&self) {
         self.near.close();
+        self.auditing.close();
         self.reader.close().await;
         self.writer.close().await;
     }

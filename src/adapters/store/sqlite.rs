@@ -51,6 +51,18 @@ pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
     Ok((reader, writer))
 }
 
+/// A connection that writes on the calling thread, as durably as the pool's.
+pub fn open_near_writer(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    Ok(connection)
+}
+
 /// Takes the write lock at once, so that a transaction that reads first can't fail when it comes to write.
 pub async fn begin_write(writer: &Pool) -> Result<WriteTransaction<'_>, StoreError> {
     Ok(writer.begin_with("BEGIN IMMEDIATE").await?)
