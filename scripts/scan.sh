@@ -5,7 +5,6 @@
 # usage: scan.sh BINARY [schemathesis options]
 #   SCHEMATHESIS: the program (default target/scan-venv/bin/st, where make puts it)
 #   ANAMNESIS_SCAN_EXAMPLES: requests to each operation, about (default 50)
-#   ANAMNESIS_DEMO_WAIT_S: longest wait for the server (default 600)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,39 +12,8 @@ binary=${1:?usage: scan.sh BINARY [schemathesis options]}
 shift
 schemathesis=$(realpath "${SCHEMATHESIS:-target/scan-venv/bin/st}")
 settings=$PWD/scripts/scan/schemathesis.toml
-wait_s=${ANAMNESIS_DEMO_WAIT_S:-600}
-ports=$(bash scripts/free-ports.sh)
-folder=$(mktemp -d)
-log=$folder/server.log
-ready=$folder/data/demo.json
-url=http://127.0.0.1:${ports% *}
-server=
-
-stop() {
-    if [ -n "$server" ]; then
-        kill "$server" 2>/dev/null || true
-        wait "$server" 2>/dev/null || true
-    fi
-    rm -rf "$folder"
-}
-trap stop EXIT
-
-give_up() {
-    printf 'scan: %s; the end of the log:\n' "$1" >&2
-    tail -n 40 "$log" >&2
-    exit 1
-}
-
-ANAMNESIS_LISTEN=127.0.0.1:${ports% *} ANAMNESIS_OPERATIONS_LISTEN=127.0.0.1:${ports#* } \
-    "$binary" demo --data "$folder/data" </dev/null >"$log" 2>&1 &
-server=$!
-
-deadline=$((SECONDS + wait_s))
-until [ -s "$ready" ]; do
-    kill -0 "$server" 2>/dev/null || give_up "the demo server stopped before it was ready"
-    ((SECONDS < deadline)) || give_up "the demo server wasn't ready after $wait_s s"
-    sleep 0.5
-done
+. scripts/demo-server.sh
+start_demo scan "$binary"
 
 # All that a token can hold, so that every handler is reached.
 scopes='user/*.rs system/*.cruds'

@@ -19,9 +19,9 @@ use crate::access::{
 use crate::adapters::index::{Index, IndexError, IndexSettings};
 use crate::adapters::inference::{CrossEncoder, Embedder, Generator};
 use crate::adapters::issuers::{IntrospectionEndpoint, JwksFetcher};
-use crate::adapters::store::{Store, StoreError};
+use crate::adapters::store::{AuditSettings, Store, StoreError};
 use crate::adapters::tls::{self, TlsError};
-use crate::config::{ClientConfig, Config, HttpConfig, IssuerConfig, SourceConfig};
+use crate::config::{AccessConfig, ClientConfig, Config, HttpConfig, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId, TenantId, Timestamp, mapping};
 use crate::flows::{
     AnswerFlow, AuditTrailFlow, ContextFlow, CountFlow, DiscloseFlow, EmbeddingPool, EraseFlow, FreshnessFlow,
@@ -99,6 +99,11 @@ impl From<Embedder> for Models {
     }
 }
 
+/// How the configuration wants the audit trail kept.
+pub fn audit_settings(config: &AccessConfig) -> AuditSettings<'_> {
+    AuditSettings { key_file: config.audit_key_file.as_deref(), reads_wait: config.audit_reads_wait }
+}
+
 impl App {
     pub async fn start(config: Config, models: impl Into<Models>) -> Result<Self, StartError> {
         Self::start_with(config, models, None).await
@@ -115,7 +120,7 @@ impl App {
         origins::check(&config.http.allowed_origins)?;
         let secret = deidentify_secret(&config)?;
         let writer = writer::writer(&config, local, secret.clone())?;
-        let store = Store::open_with(&config.store_path(), config.access.audit_key_file.as_deref()).await?;
+        let store = Store::open_with(&config.store_path(), &audit_settings(&config.access)).await?;
         declare_sources(&store, &config).await?;
         let newest_change = store.newest_change()?;
         let settings = index_settings(&config, &embedder);

@@ -112,6 +112,9 @@ pub struct AccessConfig {
     /// A file with at least 32 bytes of secret that signs the anchors of the audit trail; default: one that is made in
     /// the data folder.
     pub audit_key_file: Option<PathBuf>,
+    /// Whether a read waits until its row of the audit trail is on the disk; default false: it is with the operating
+    /// system before the answer leaves, and on the disk a moment later.
+    pub audit_reads_wait: bool,
     /// The name of the secret, of at least 32 bytes, that surrogates, pseudonyms and shifts of dates are made with; needed
     /// by clients that are set to `deidentify`. Another secret makes others of them.
     pub deidentify_key: Option<String>,

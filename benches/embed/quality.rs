@@ -1,9 +1,10 @@
 //! What a precision costs: nDCG@10 of exact dense search over SciFact, whole documents cut at the model's window.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use anamnesis::adapters::inference::{Embedder, Role};
+use anamnesis::stages::judge::{self, Judgements};
 use serde_json::Value;
 
 use crate::{Outcome, title_and_text};
@@ -29,26 +30,23 @@ pub fn ndcg(embedder: &Embedder, scifact: &Path) -> Outcome<f64> {
         let dot = |document: &Vec<f32>| -> f32 { document.iter().zip(&vector).map(|(a, b)| a * b).sum() };
         let mut ranked: Vec<(f32, &String)> = documents.iter().map(dot).zip(&ids).collect();
         ranked.sort_by(|one, other| other.0.total_cmp(&one.0));
-        let gain = |rank: usize| 1.0 / (rank as f64 + 2.0).log2();
-        let relevant = &relevant[&id(query)];
-        let found = ranked.iter().take(DEPTH).enumerate().filter(|(_, (_, id))| relevant.contains(*id));
-        let ideal: f64 = (0..relevant.len().min(DEPTH)).map(gain).sum();
-        total += found.map(|(rank, _)| gain(rank)).sum::<f64>() / ideal;
+        let ranking: Vec<String> = ranked.into_iter().take(DEPTH).map(|(_, id)| id.clone()).collect();
+        total += judge::ndcg(&ranking, &relevant[&id(query)], DEPTH);
     }
     Ok(total / queries.len() as f64)
 }
 
-/// Relevant documents by query.
-fn judgements(scifact: &Path) -> Outcome<HashMap<String, HashSet<String>>> {
+fn judgements(scifact: &Path) -> Outcome<HashMap<String, Judgements>> {
     let usual = [scifact.join("qrels.tsv"), scifact.join("qrels/test.tsv")];
     let path = usual.iter().find(|path| path.exists()).ok_or("no judgements")?;
-    let mut relevant: HashMap<String, HashSet<String>> = HashMap::new();
+    let mut relevant: HashMap<String, Judgements> = HashMap::new();
     for line in std::fs::read_to_string(path)?.lines() {
         let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
         if let [query, .., document, grade] = fields[..]
-            && grade.parse::<u32>().is_ok_and(|grade| grade > 0)
+            && let Ok(grade) = grade.parse::<u32>()
+            && grade > 0
         {
-            relevant.entry(query.to_owned()).or_default().insert(document.to_owned());
+            relevant.entry(query.to_owned()).or_default().insert(document.to_owned(), grade);
         }
     }
     Ok(relevant)

@@ -6,11 +6,12 @@ use super::arguments::AuditCommand;
 use super::{Done, Failure};
 use crate::access::Upkeep;
 use crate::adapters::store::Store;
+use crate::app::audit_settings;
 use crate::config::Config;
 use crate::domain::{AuditFault, Timestamp};
 
 pub async fn run(config: Config, command: AuditCommand) -> Done {
-    let store = Store::open_with(&config.store_path(), config.access.audit_key_file.as_deref()).await?;
+    let store = Store::open_with(&config.store_path(), &audit_settings(&config.access)).await?;
     let upkeep = Upkeep::begin();
     match command {
         AuditCommand::Verify => verify(&store, &upkeep).await,

@@ -5,14 +5,14 @@ use super::{Done, Failure, models};
 use crate::access::Upkeep;
 use crate::adapters::index::IndexError;
 use crate::adapters::store::{AuditRow, Store};
-use crate::app::{App, StartError};
+use crate::app::{App, StartError, audit_settings};
 use crate::config::Config;
 use crate::domain::{PatientId, TenantId};
 use crate::jobs::erase_next;
 
 pub async fn run(config: Config, options: EraseOptions) -> Done {
     let upkeep = Upkeep::begin();
-    let store = Store::open_with(&config.store_path(), config.access.audit_key_file.as_deref()).await?;
+    let store = Store::open_with(&config.store_path(), &audit_settings(&config.access)).await?;
     let (tenant, patient) = (TenantId::new(&*config.tenant), PatientId::new(options.patient));
     let row = AuditRow {
         action: "admin_erase",

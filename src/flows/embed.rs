@@ -44,10 +44,10 @@ pub struct EmbeddingPool {
     metrics: Arc<Metrics>,
 }
 
-/// A question that the model was given, or whose vector was remembered.
-pub struct AskedQuestion {
-    key: Key,
-    vector: Result<Vec<f32>, Coming>,
+/// A question that was handed in.
+pub(super) enum AskedQuestion {
+    Remembered(Vec<f32>),
+    Computing(Key, Coming),
 }
 
 impl EmbeddingPool {
@@ -68,21 +68,22 @@ impl EmbeddingPool {
     /// The vector of a question. Asked again by the same caller, it is remembered.
     pub async fn question(&self, access: &Access, text: &str) -> Result<Vec<f32>, EmbedError> {
         let (asked, _wanted) = self.ask(access, text).await?;
-        let vector = match asked.vector {
-            Ok(vector) => return Ok(vector),
-            Err(coming) => coming.vector().await?,
+        let (key, coming) = match asked {
+            AskedQuestion::Remembered(vector) => return Ok(vector),
+            AskedQuestion::Computing(key, coming) => (key, coming),
         };
-        self.questions.keep(asked.key, &vector);
+        let vector = coming.vector().await?;
+        self.questions.keep(key, &vector);
         Ok(vector)
     }
 
     /// Sends a question to the model, for another thread to take the [`answer`](Self::answer). Once the second part
     /// is dropped nobody wants it, and it leaves the queue.
-    pub async fn ask(&self, access: &Access, text: &str) -> Result<(AskedQuestion, Wanted), EmbedError> {
+    pub(super) async fn ask(&self, access: &Access, text: &str) -> Result<(AskedQuestion, Wanted), EmbedError> {
         let (key, wanted) = (Key::new(access, text), Wanted::default());
         if let Some(vector) = self.questions.get(key) {
             self.metrics.questions_remembered.inc();
-            return Ok((AskedQuestion { key, vector: Ok(vector) }, wanted));
+            return Ok((AskedQuestion::Remembered(vector), wanted));
         }
         let tokens = match text.len() {
             0..=SHORT => self.noted(Role::Query, Instant::now(), self.embedder.tokenize(&[text], Role::Query))?,
@@ -90,16 +91,17 @@ impl EmbeddingPool {
         };
         let tokens = tokens.into_iter().next().ok_or(EmbedError::Stopped)?;
         let coming = self.queue.submit(Lane::Urgent, tokens, &wanted).await?;
-        Ok((AskedQuestion { key, vector: Err(coming) }, wanted))
+        Ok((AskedQuestion::Computing(key, coming), wanted))
     }
 
     /// Blocks until the vector is there.
-    pub fn answer(&self, asked: AskedQuestion) -> Result<Vec<f32>, EmbedError> {
-        let vector = match asked.vector {
-            Ok(vector) => return Ok(vector),
-            Err(coming) => coming.blocking_vector()?,
+    pub(super) fn answer(&self, asked: AskedQuestion) -> Result<Vec<f32>, EmbedError> {
+        let (key, coming) = match asked {
+            AskedQuestion::Remembered(vector) => return Ok(vector),
+            AskedQuestion::Computing(key, coming) => (key, coming),
         };
-        self.questions.keep(asked.key, &vector);
+        let vector = coming.blocking_vector()?;
+        self.questions.keep(key, &vector);
         Ok(vector)
     }
 

@@ -1,11 +1,20 @@
-//! Writes the rows of the audit trail, on a thread of its own with a connection of its own: every answer waits for its
-//! row, and between the threads of a pool a row travels longer than it is written.
+//! Writes the rows of the audit trail.
 //!
-//! Rows that come at once go into one transaction. It takes its turn with the other writers of this process, in the
-//! pool's order: at the file's lock, whoever waits is overtaken by whoever comes at the right moment.
+//! A row is written where it is asked for, in less time than it takes to wake another thread, and so is with the
+//! operating system before the answer leaves: the end of this process loses none. A thread brings it to the disk. A read
+//! doesn't wait for that unless it is told to, or unless the disk failed the rows before; a write, an act of an
+//! administrator and whoever breaks the glass do.
+//!
+//! Where the database is being written, the row goes to that thread instead, which takes its turn with the other writers
+//! of this process in their pool's order: at the file's lock, whoever waits is overtaken by whoever comes at the right
+//! moment.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
@@ -19,6 +28,8 @@ use crate::domain::AuditRecord;
 
 const QUEUE: usize = 1024;
 const MOST_TOGETHER: usize = 256;
+/// Rows after which the log is folded into the database: no other writer may come by to do it.
+const FOLD_EVERY: i64 = 4_096;
 
 /// Rows go in behind the end that their hashes are chained to, or not at all: another process may have written since.
 const APPEND: &str = "INSERT INTO audit (sequence, tenant, at, caller, client, purpose, class, break_glass, action, \
@@ -31,99 +42,226 @@ const END: &str = "SELECT (SELECT value FROM counter WHERE name = 'audit'), \
     COALESCE((SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1), \
     (SELECT hash FROM audit_cut ORDER BY sequence DESC LIMIT 1))";
 
-/// The way to the thread that writes; the thread ends with its last handle.
+/// The thread that brings rows to the disk ends with the last handle.
 #[derive(Clone)]
 pub(super) struct Auditing {
-    queue: mpsc::Sender<Waiting>,
-    connection: Shared,
+    chain: Arc<Mutex<Chain>>,
+    queue: mpsc::Sender<Message>,
+    reads_wait: bool,
+    disk_failed: Arc<AtomicBool>,
 }
 
-/// Opened by the first row, and anew by the first after it was closed.
-type Shared = Arc<Mutex<Option<Connection>>>;
-
-struct Waiting {
-    record: AuditRecord,
-    told: oneshot::Sender<Result<(), StoreError>>,
+enum Message {
+    /// A row that could not be written where it was asked for; whether it waits for the disk, too.
+    Write { record: AuditRecord, waits: bool, told: Told },
+    /// Rows were written; who waits until they are on the disk.
+    Sync(Option<Told>),
 }
+
+type Told = oneshot::Sender<Result<(), StoreError>>;
 
 impl Auditing {
     /// Within a runtime.
-    pub fn begin(path: &Path, turns: Pool, anchors: Anchors) -> std::io::Result<Self> {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        let connection = Shared::default();
-        let (path, end) = (path.to_owned(), None);
-        let writer = Writer { path, connection: connection.clone(), runtime: Handle::current(), turns, anchors, end };
-        std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(waiting))?;
-        Ok(Self { queue, connection })
+    pub fn begin(path: &Path, turns: Pool, anchors: Anchors, reads_wait: bool) -> io::Result<Self> {
+        let (queue, messages) = mpsc::channel(QUEUE);
+        let chain = Arc::new(Mutex::new(Chain { path: path.to_owned(), connection: None, end: None }));
+        let disk_failed = Arc::<AtomicBool>::default();
+        let keeper = Keeper {
+            path: path.to_owned(),
+            chain: chain.clone(),
+            runtime: Handle::current(),
+            turns,
+            anchors,
+            anchored: 0,
+            folded: None,
+            disk_failed: disk_failed.clone(),
+        };
+        std::thread::Builder::new().name("audit".to_owned()).spawn(move || keeper.run(messages))?;
+        Ok(Self { chain, queue, reads_wait, disk_failed })
     }
 
-    /// Writes the row behind all that were handed in before, and waits for the disk.
+    /// Writes the row behind all that were written before.
     pub async fn append(&self, record: AuditRecord) -> Result<(), StoreError> {
-        let (told, hears) = oneshot::channel();
-        self.queue.send(Waiting { record, told }).await.map_err(|_| StoreError::Stopped)?;
-        hears.await.map_err(|_| StoreError::Stopped)?
-    }
-
-    pub fn close(&self) {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
-
-struct Writer {
-    path: PathBuf,
-    connection: Shared,
-    runtime: Handle,
-    turns: Pool,
-    anchors: Anchors,
-    /// Where the chain ended last; `None` when that is not known.
-    end: Option<Anchor>,
-}
-
-impl Writer {
-    fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
-        let runtime = self.runtime.clone();
-        // A turn is given back by a task.
-        let _within = runtime.enter();
-        while let Some(first) = waiting.blocking_recv() {
-            let mut together = vec![first];
-            while together.len() < MOST_TOGETHER {
-                let Ok(next) = waiting.try_recv() else { break };
-                together.push(next);
-            }
-            let (records, tellers): (Vec<_>, Vec<_>) = together.into_iter().map(|one| (one.record, one.told)).unzip();
-            let written = self.write(&records);
-            let written = written.and_then(|head| self.anchors.set(&head).map_err(StoreError::Anchor));
-            for told in tellers {
-                // Who has gone away meanwhile needs no answer.
-                let _ = told.send(if written.is_ok() { Ok(()) } else { Err(StoreError::Audit) });
-            }
-            if let Err(error) = written {
+        let waits = self.reads_wait || record.class != "read" || self.disk_failed.load(Ordering::Acquire);
+        match self.append_here(&record) {
+            Some(Ok(())) if waits => self.sync().await,
+            // Where the queue is full, what stands in it brings this row to the disk, too.
+            Some(Ok(())) => match self.queue.try_send(Message::Sync(None)) {
+                Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
+                Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreError::Stopped),
+            },
+            Some(Err(error)) => {
                 tracing::error!(%error, "the audit trail could not be written");
+                Err(StoreError::Audit)
+            }
+            None => {
+                let (told, hears) = oneshot::channel();
+                self.ask(Message::Write { record, waits, told }, hears).await
             }
         }
     }
 
-    /// Writes them in one statement, chained to what is there; gives the new end of the chain.
-    fn write(&mut self, records: &[AuditRecord]) -> Result<Anchor, StoreError> {
-        let _turn = self.runtime.block_on(self.turns.acquire())?;
-        let mut held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match held.take() {
+    /// Waits until every row that was written is on the disk, and the end of the trail noted.
+    pub async fn sync(&self) -> Result<(), StoreError> {
+        let (told, hears) = oneshot::channel();
+        self.ask(Message::Sync(Some(told)), hears).await
+    }
+
+    pub async fn close(&self) {
+        // What went wrong has been told in the log.
+        let _ = self.sync().await;
+        locked(&self.chain).connection = None;
+    }
+
+    async fn ask(&self, message: Message, hears: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
+        self.queue.send(message).await.map_err(|_| StoreError::Stopped)?;
+        hears.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// `None` where somebody else is writing.
+    fn append_here(&self, record: &AuditRecord) -> Option<Result<(), StoreError>> {
+        let mut chain = self.chain.try_lock().ok()?;
+        match chain.append(std::slice::from_ref(record), Duration::ZERO) {
+            Err(error) if sqlite::is_busy(&error) => None,
+            written => Some(written.map_err(StoreError::Near)),
+        }
+    }
+}
+
+/// The end of the trail, and the connection that appends to it.
+struct Chain {
+    path: PathBuf,
+    /// Opened by the first row, and anew by the first after it was closed.
+    connection: Option<Connection>,
+    /// `None` when it is not known.
+    end: Option<Anchor>,
+}
+
+impl Chain {
+    /// Appends them in one statement, chained to what is there.
+    fn append(&mut self, records: &[AuditRecord], patience: Duration) -> rusqlite::Result<()> {
+        let connection = match &mut self.connection {
             Some(connection) => connection,
-            None => sqlite::open_near_writer(&self.path)?,
+            none => none.insert(sqlite::open_near_writer(&self.path)?),
         };
-        let connection = held.insert(connection);
+        connection.busy_timeout(patience)?;
         loop {
             let known = match self.end.take() {
                 Some(known) => known,
                 None => end_of_chain(connection)?,
             };
-            let number = known.sequence;
-            let (rows, next) = chained(records, known);
-            if connection.prepare_cached(APPEND)?.execute(params![rows.to_string(), number])? > 0 {
-                self.end = Some(next.clone());
-                return Ok(next);
+            let (rows, next) = chained(records, known.clone());
+            let appended = connection.prepare_cached(APPEND)?.execute(params![rows.to_string(), known.sequence]);
+            match appended {
+                Ok(0) => {}
+                Ok(_) => {
+                    self.end = Some(next);
+                    return Ok(());
+                }
+                Err(error) => {
+                    // Whoever holds the lock may be another process that appends.
+                    self.end = None;
+                    return Err(error);
+                }
             }
         }
+    }
+}
+
+fn locked(chain: &Mutex<Chain>) -> MutexGuard<'_, Chain> {
+    chain.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Brings rows to the disk, and writes those that have to wait for their turn.
+struct Keeper {
+    path: PathBuf,
+    chain: Arc<Mutex<Chain>>,
+    runtime: Handle,
+    turns: Pool,
+    anchors: Anchors,
+    /// The number up to which the trail is anchored.
+    anchored: i64,
+    /// The one after which the log was folded last, or since which we count.
+    folded: Option<i64>,
+    disk_failed: Arc<AtomicBool>,
+}
+
+impl Keeper {
+    fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let runtime = self.runtime.clone();
+        // A turn is given back by a task.
+        let _within = runtime.enter();
+        while let Some(first) = messages.blocking_recv() {
+            let mut together = vec![first];
+            while together.len() < MOST_TOGETHER {
+                let Ok(next) = messages.try_recv() else { break };
+                together.push(next);
+            }
+            self.take(together);
+        }
+    }
+
+    fn take(&mut self, messages: Vec<Message>) {
+        let (mut records, mut writers, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+        for message in messages {
+            match message {
+                Message::Write { record, waits, told } => {
+                    records.push(record);
+                    writers.push((waits, told));
+                }
+                Message::Sync(told) => waiting.extend(told),
+            }
+        }
+        let written = if records.is_empty() { Ok(()) } else { self.append(&records) };
+        let is_written = note(&written, "the audit trail could not be written");
+        let (patient, hasty): (Vec<_>, Vec<_>) = writers.into_iter().partition(|(waits, _)| *waits);
+        tell(hasty.into_iter().map(|(_, told)| told), is_written);
+        let synced = self.sync();
+        let is_synced = note(&synced, "the audit trail could not be brought to the disk");
+        self.disk_failed.store(!is_synced, Ordering::Release);
+        tell(patient.into_iter().map(|(_, told)| told), is_written && is_synced);
+        tell(waiting, is_synced);
+    }
+
+    fn append(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
+        let _turn = self.runtime.block_on(self.turns.acquire())?;
+        Ok(locked(&self.chain).append(records, sqlite::BUSY_TIMEOUT)?)
+    }
+
+    /// The end is noted once it is on the disk: the anchors never know of a row that could still be lost.
+    fn sync(&mut self) -> Result<(), StoreError> {
+        let Some(end) = locked(&self.chain).end.clone() else { return Ok(()) };
+        if end.sequence <= self.anchored {
+            return Ok(());
+        }
+        match File::open(sqlite::log_of(&self.path)) {
+            Ok(log) => log.sync_data().map_err(StoreError::Log)?,
+            // Folded into the database, which was synced for it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::Log(error)),
+        }
+        self.anchors.set(&end).map_err(StoreError::Anchor)?;
+        self.anchored = end.sequence;
+        let folded = *self.folded.get_or_insert(end.sequence);
+        if end.sequence - folded >= FOLD_EVERY {
+            sqlite::fold_log(&self.path)?;
+            self.folded = Some(end.sequence);
+        }
+        Ok(())
+    }
+}
+
+fn note(done: &Result<(), StoreError>, failure: &'static str) -> bool {
+    if let Err(error) = done {
+        tracing::error!(%error, "{failure}");
+    }
+    done.is_ok()
+}
+
+fn tell(waiting: impl IntoIterator<Item = Told>, is_done: bool) {
+    for told in waiting {
+        // Who has gone away meanwhile needs no answer.
+        let _ = told.send(if is_done { Ok(()) } else { Err(StoreError::Audit) });
     }
 }
 

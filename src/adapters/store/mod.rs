@@ -81,6 +81,8 @@ pub enum StoreError {
     Thread(#[source] std::io::Error),
     #[error("the task that writes was stopped")]
     Stopped,
+    #[error("the log could not be brought to the disk")]
+    Log(#[source] std::io::Error),
     #[error("the log stayed in use by readers and could not be cut back")]
     LogInUse,
     #[error("the audit trail could not be written")]
@@ -102,10 +104,20 @@ impl StoreError {
             | Self::Thread(_)
             | Self::Stopped
             | Self::Audit
+            | Self::Log(_)
             | Self::LogInUse
             | Self::Anchor(_) => false,
         }
     }
+}
+
+/// How the audit trail is kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditSettings<'a> {
+    /// A file with the key that signs the anchors; without one, a key is made beside them.
+    pub key_file: Option<&'a Path>,
+    /// Whether a read, too, waits until its row is on the disk.
+    pub reads_wait: bool,
 }
 
 /// The database, open for reading by many and writing by one.
@@ -123,17 +135,17 @@ pub struct Store {
 impl Store {
     /// Opens the database at `path`, creating it and bringing its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_with(path, None).await
+        Self::open_with(path, &AuditSettings::default()).await
     }
 
-    /// The same with the key in a file of its own that signs the anchors of the audit trail.
-    pub async fn open_with(path: &Path, audit_key: Option<&Path>) -> Result<Self, StoreError> {
+    pub async fn open_with(path: &Path, audit: &AuditSettings<'_>) -> Result<Self, StoreError> {
         let (reader, writer) = sqlite::open(path).await?;
         sqlite::MIGRATOR.run(&writer).await?;
         let backlog = Arc::new(Backlog::default());
         let landing = Landing::begin(writer.clone(), backlog.clone());
-        let anchors = Anchors::open(&audit::anchors_of(path), audit_key).map_err(StoreError::Anchor)?;
-        let auditing = Auditing::begin(path, writer.clone(), anchors.clone()).map_err(StoreError::Thread)?;
+        let anchors = Anchors::open(&audit::anchors_of(path), audit.key_file).map_err(StoreError::Anchor)?;
+        let auditing =
+            Auditing::begin(path, writer.clone(), anchors.clone(), audit.reads_wait).map_err(StoreError::Thread)?;
         let store = Self { reader, near: Near::new(path), writer, landing, auditing, anchors, backlog };
         store.measure_backlog().await?;
         store.chain_earlier_rows().await?;
@@ -149,7 +161,7 @@ impl Store {
     /// Closes every connection; the last one folds the write-ahead log into the database file.
     pub async fn close(&self) {
         self.near.close();
-        self.auditing.close();
+        self.auditing.close().await;
         self.reader.close().await;
         self.writer.close().await;
     }

@@ -1,6 +1,6 @@
 //! What is SQLite's own: opening, durability, write transactions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -25,7 +25,7 @@ const READER_CACHE_KIB: u32 = 8 * 1024;
 const CHECKPOINT_PAGES: &str = "8192";
 const LOG_BYTES: &str = "134217728";
 /// Another process (the command line beside a server) may hold the write lock for one batch.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pool of readers and a pool of the one writer: writers queue here, in order, not at the file's lock.
 pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
@@ -51,16 +51,37 @@ pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
     Ok((reader, writer))
 }
 
-/// A connection that writes on the calling thread, as durably as the pool's.
+/// A connection that writes on the calling thread. What it commits is in the log, with the operating system; that it
+/// reaches the disk, and that the log is folded, is for the caller to see to.
 pub fn open_near_writer(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = rusqlite::Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    let connection = open_near(path)?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     Ok(connection)
+}
+
+/// Folds into the database what of the log nobody reads any more. Waits for nobody.
+pub fn fold_log(path: &Path) -> rusqlite::Result<()> {
+    open_near(path)?.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+fn open_near(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    rusqlite::Connection::open_with_flags(path, flags)
+}
+
+/// The write-ahead log of the database at `path`.
+pub fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Whether somebody else was writing.
+pub fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
 }
 
 /// Takes the write lock at once, so that a transaction that reads first can't fail when it comes to write.
