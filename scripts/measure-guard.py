@@ -3,8 +3,8 @@
 
 usage: measure-guard.py BINARY [audit] [timing] [erasure]
 
-audit    what a row of the audit trail costs beside whole searches: of refused requests the first ten in each second are
-         recorded and the rest are not, so both are measured in one run, on one server
+audit    what it costs that a read waits until its row of the audit trail is on the disk: two servers, one that has reads
+         wait, asked in turn
 timing   whether a patient's token can tell by the clock that others' and labelled records exist: two servers, one with
          them and one without, asked in turn; AUC 0.5 is no difference
 erasure  from asking for an erasure, and from sending that a record is gone, to the first search without it, while four
@@ -36,12 +36,12 @@ REST = 0.005
 class Server:
     """A server of the binary in a process of its own, with one source."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, more=""):
         self.binary, self.folder = binary, pathlib.Path(folder)
         (self.folder / "development.key").write_text("a secret of this measurement and of nobody else, forty bytes")
         (self.folder / "anamnesis.toml").write_text(
             'data_dir = "data"\ndevelopment_key_file = "development.key"\nlisten = "127.0.0.1:0"\n'
-            'operations_listen = "127.0.0.1:0"\nlog_format = "json"\n[[source]]\nname = "ehr"\n'
+            'operations_listen = "127.0.0.1:0"\nlog_format = "json"\n' + more + '[[source]]\nname = "ehr"\n'
         )
         command = [binary, "serve", "--config", str(self.folder / "anamnesis.toml")]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -154,31 +154,25 @@ def auc(left, right):
 
 
 def audit(binary, folder):
-    server = Server(binary, folder)
-    server.client(server.token("system/*.crud")).send(shared() + hidden())
-    # Whole but for its tenant's caller: refused after its signature was checked, as every refused token is.
-    expired = server.token(RS)[:-4] + "AAAA"
-    stranger, reader = server.client(expired), server.client(server.token(RS))
-    kept, unkept, searches, answers = [], [], [], []
-    for second in range(40):
-        while time.time() % 1 > 0.05:
-            time.sleep(0.002)
-        first = [stranger.ask("GET", "/v1/whoami") for _ in range(30)]
-        assert all(status == 401 for status, _, _ in first)
-        kept += [ms for _, _, ms in first[:10]]
-        unkept += [ms for _, _, ms in first[10:]]
-        for number in range(12):
-            body = {"query": f"{WORDS[number % 8]} {second} {number}", "limit": 10}
-            searches.append(reader.ask("POST", "/v1/search", body)[2])
-        question = {"question": f"Why was she seen on day {second % 30}, with {WORDS[second % 8]}?", "patient": "p1"}
-        answers.append(reader.ask("POST", "/v1/answer", question)[2])
-    server.stop()
-    row = p(kept, 0.5) - p(unkept, 0.5)
-    print(f"\n| audit, milliseconds | p50 |\n|---|---:|\n| refused, recorded ({len(kept)}) | {p(kept, 0.5):.2f} |")
-    print(f"| refused, not recorded ({len(unkept)}) | {p(unkept, 0.5):.2f} |\n| so a row | {row:.2f} |")
-    for name, taken in [("search", searches), ("answer", answers)]:
-        whole = p(taken, 0.5)
-        print(f"| {name} ({len(taken)}), a row in it | {whole:.2f}, {row / (whole - row) * 100:.1f} % more than without |")
+    servers = []
+    for name, more in [("soon", ""), ("waits", "[access]\naudit_reads_wait = true\n")]:
+        (pathlib.Path(folder) / name).mkdir()
+        server = Server(binary, pathlib.Path(folder) / name, more)
+        server.client(server.token("system/*.crud")).send(shared() + hidden())
+        servers.append(server)
+    clients = [server.client(server.token(RS)) for server in servers]
+    requests = {
+        "whoami": lambda n: ("GET", "/v1/whoami", None),
+        "search": lambda n: ("POST", "/v1/search", {"query": f"{WORDS[n % 8]} {n}", "limit": 10}),
+        "answer": lambda n: ("POST", "/v1/answer", {"question": f"Why was she seen, with {WORDS[n % 8]} {n}?",
+                                                    "patient": "p1"}),
+    }
+    print("\n| audit | p50 ms, the row on the disk later | before the answer |\n|---|---:|---:|")
+    for name, request in requests.items():
+        taken = in_turn(400, lambda side, n: clients[side].ask(*request(n)))
+        print(f"| {name} | {statistics.median(taken[0]):.2f} | {statistics.median(taken[1]):.2f} |")
+    for server in servers:
+        server.stop()
 
 
 def ids(server, cleared):
@@ -226,14 +220,18 @@ def timing(binary, folder):
         world.stop()
 
 
-def row_of(name, ask):
-    count = 60 if "answer" in name else 400
+def in_turn(count, ask):
+    """Milliseconds of two sides, asked alternately."""
     taken = [[], []]
     for number in range(count):
         # Which of the two comes first changes, so that what comes before favours neither.
         for side in random.sample([0, 1], 2):
             taken[side].append(ask(side, number)[2])
-    warm = [side[count // 10:] for side in taken]
+    return [side[count // 10:] for side in taken]
+
+
+def row_of(name, ask):
+    warm = in_turn(60 if "answer" in name else 400, ask)
     return f"| {name} | {statistics.median(warm[0]):.2f} / {statistics.median(warm[1]):.2f} | {auc(*warm):.3f} |"
 
 

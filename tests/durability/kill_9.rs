@@ -32,6 +32,22 @@ async fn the_synthea_feed_outlives_twenty_kills() {
 }
 
 #[tokio::test]
+async fn what_was_read_before_a_kill_is_on_record() {
+    let home = Home::new();
+    let (mut read, mut random) = (0, Random::seeded());
+    for _ in 0..5 {
+        let server = Server::start(&home);
+        for _ in 0..random.within(1..30) {
+            assert_eq!(server.api.get("/v1/whoami").await.0, 200);
+            read += 1;
+        }
+        server.kill();
+    }
+    let verified = home.run(&["audit", "verify"]).succeeded();
+    assert!(verified.stdout.starts_with(&format!("{read} rows,")), "{}, not {read}", verified.stdout);
+}
+
+#[tokio::test]
 async fn a_killed_ingest_command_is_run_again_and_loses_nothing() {
     let (home, mut random) = (Home::new(), Random::seeded());
     let pieces = pieces(&clinic(40), 4);

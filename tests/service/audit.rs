@@ -82,6 +82,53 @@ async fn what_cannot_be_recorded_is_not_answered() {
     pool.close().await;
 }
 
+/// The newest row, and the newest that is known to be on the disk.
+async fn written_and_anchored(server: &Server) -> (i64, i64) {
+    let pool = database(server).await;
+    let written = sqlx::query_scalar("SELECT MAX(sequence) FROM audit").fetch_one(&pool).await.unwrap();
+    pool.close().await;
+    let head = std::fs::read(server.app.config.data_dir.join("audit/head")).unwrap();
+    let head: Value = serde_json::from_slice(&head).unwrap();
+    (written, head["sequence"].as_i64().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_waits_until_its_row_is_on_the_disk_and_a_read_where_it_is_wanted() {
+    let server = server().await;
+    server.get(&tokens::mint(READER), "/v1/whoami").await.expect(200);
+    server.get(&tokens::mint(ADMIN), "/v1/admin/jobs").await.expect(200);
+    let (written, anchored) = written_and_anchored(&server).await;
+    assert_eq!(written, anchored);
+    let careful = Server::with(|config| config.access.audit_reads_wait = true).await;
+    for _ in 0..20 {
+        careful.get(&tokens::mint(READER), "/v1/whoami").await.expect(200);
+        let (written, anchored) = written_and_anchored(&careful).await;
+        assert_eq!(written, anchored);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_come_while_the_database_is_written_wait_and_are_recorded() {
+    let server = std::sync::Arc::new(server().await);
+    let before = actions(&server).await.len();
+    let pool = database(&server).await;
+    let writing = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let ask = |server: std::sync::Arc<Server>| async move {
+        server.get(&tokens::mint(READER), "/v1/whoami").await.expect(200);
+    };
+    let asked: Vec<_> = (0..12).map(|_| tokio::spawn(ask(server.clone()))).collect();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(asked.iter().all(|asked| !asked.is_finished()));
+    writing.rollback().await.unwrap();
+    for asked in asked {
+        asked.await.unwrap();
+    }
+    assert_eq!(actions(&server).await.len(), before + 12);
+    let verdict = server.app.store.verify_audit(&Upkeep::begin()).await.unwrap();
+    assert_eq!(verdict.faults, []);
+    pool.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_is_cut_under_a_running_service_leaves_a_gap() {
     let server = server().await;

@@ -2,7 +2,7 @@
 //!
 //! A row is written where it is asked for, in less time than it takes to wake another thread, and so is with the
 //! operating system before the answer leaves: the end of this process loses none. A thread brings it to the disk. A read
-//! doesn't wait for that unless it is told to, or unless the disk failed the rows before; a write, an act of an
+//! doesn't wait for that unless it is told to, it is the first, or the disk failed the rows before; a write, an act of an
 //! administrator and whoever breaks the glass do.
 //!
 //! Where the database is being written, the row goes to that thread instead, which takes its turn with the other writers
@@ -16,8 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
-use serde_json::{Value, json};
+use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,14 +27,15 @@ use crate::domain::AuditRecord;
 
 const QUEUE: usize = 1024;
 const MOST_TOGETHER: usize = 256;
+/// How long rows of reads wait for others before they are brought to the disk.
+const SOON: Duration = Duration::from_millis(50);
 /// Rows after which the log is folded into the database: no other writer may come by to do it.
 const FOLD_EVERY: i64 = 4_096;
 
-/// Rows go in behind the end that their hashes are chained to, or not at all: another process may have written since.
+/// A row goes in behind the end that its hash is chained to, or not at all: another process may have written since.
 const APPEND: &str = "INSERT INTO audit (sequence, tenant, at, caller, client, purpose, class, break_glass, action, \
-    patient, documents, outcome, request_id, hash) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, \
-    value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, \
-    value ->> 12, value ->> 13 FROM json_each(?1) WHERE (SELECT value FROM counter WHERE name = 'audit') = ?2";
+    patient, documents, outcome, request_id, hash) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 \
+    WHERE (SELECT value FROM counter WHERE name = 'audit') = ?15";
 
 /// The newest number, and the hash that the chain ends with.
 const END: &str = "SELECT (SELECT value FROM counter WHERE name = 'audit'), \
@@ -48,8 +48,13 @@ pub(super) struct Auditing {
     chain: Arc<Mutex<Chain>>,
     queue: mpsc::Sender<Message>,
     reads_wait: bool,
-    disk_failed: Arc<AtomicBool>,
+    /// Whether rows of reads will be brought to the disk without another word.
+    is_due: Arc<AtomicBool>,
+    is_proved: Proved,
 }
+
+/// Whether the rows before were brought to the disk, and the end of the trail noted.
+type Proved = Arc<AtomicBool>;
 
 enum Message {
     /// A row that could not be written where it was asked for; whether it waits for the disk, too.
@@ -65,7 +70,7 @@ impl Auditing {
     pub fn begin(path: &Path, turns: Pool, anchors: Anchors, reads_wait: bool) -> io::Result<Self> {
         let (queue, messages) = mpsc::channel(QUEUE);
         let chain = Arc::new(Mutex::new(Chain { path: path.to_owned(), connection: None, end: None }));
-        let disk_failed = Arc::<AtomicBool>::default();
+        let is_proved = Proved::default();
         let keeper = Keeper {
             path: path.to_owned(),
             chain: chain.clone(),
@@ -74,22 +79,21 @@ impl Auditing {
             anchors,
             anchored: 0,
             folded: None,
-            disk_failed: disk_failed.clone(),
+            is_proved: is_proved.clone(),
         };
         std::thread::Builder::new().name("audit".to_owned()).spawn(move || keeper.run(messages))?;
-        Ok(Self { chain, queue, reads_wait, disk_failed })
+        Ok(Self { chain, queue, reads_wait, is_due: Arc::default(), is_proved })
     }
 
     /// Writes the row behind all that were written before.
     pub async fn append(&self, record: AuditRecord) -> Result<(), StoreError> {
-        let waits = self.reads_wait || record.class != "read" || self.disk_failed.load(Ordering::Acquire);
+        let waits = self.reads_wait || record.class != "read" || !self.is_proved.load(Ordering::Acquire);
         match self.append_here(&record) {
             Some(Ok(())) if waits => self.sync().await,
-            // Where the queue is full, what stands in it brings this row to the disk, too.
-            Some(Ok(())) => match self.queue.try_send(Message::Sync(None)) {
-                Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
-                Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreError::Stopped),
-            },
+            Some(Ok(())) => {
+                self.sync_soon();
+                Ok(())
+            }
             Some(Err(error)) => {
                 tracing::error!(%error, "the audit trail could not be written");
                 Err(StoreError::Audit)
@@ -99,6 +103,21 @@ impl Auditing {
                 self.ask(Message::Write { record, waits, told }, hears).await
             }
         }
+    }
+
+    /// Has what was written brought to the disk together with what comes meanwhile. To wake a thread takes long, so this
+    /// one does it later, when the answer has left.
+    fn sync_soon(&self) {
+        if self.is_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (queue, is_due) = (self.queue.clone(), self.is_due.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(SOON).await;
+            is_due.store(false, Ordering::Release);
+            // Once nobody takes it any more, the thread is at its end, and so is what it had to do.
+            let _ = queue.send(Message::Sync(None)).await;
+        });
     }
 
     /// Waits until every row that was written is on the disk, and the end of the trail noted.
@@ -138,34 +157,77 @@ struct Chain {
 }
 
 impl Chain {
-    /// Appends them in one statement, chained to what is there.
+    /// Appends them in one transaction, chained to what is there.
     fn append(&mut self, records: &[AuditRecord], patience: Duration) -> rusqlite::Result<()> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(sqlite::open_near_writer(&self.path)?),
         };
         connection.busy_timeout(patience)?;
-        loop {
-            let known = match self.end.take() {
-                Some(known) => known,
+        // Unless all goes well it isn't known: whoever holds the lock may be another process that appends.
+        let mut known = self.end.take();
+        self.end = Some(loop {
+            let end = match known.take() {
+                Some(end) => end,
                 None => end_of_chain(connection)?,
             };
-            let (rows, next) = chained(records, known.clone());
-            let appended = connection.prepare_cached(APPEND)?.execute(params![rows.to_string(), known.sequence]);
-            match appended {
-                Ok(0) => {}
-                Ok(_) => {
-                    self.end = Some(next);
-                    return Ok(());
-                }
-                Err(error) => {
-                    // Whoever holds the lock may be another process that appends.
-                    self.end = None;
-                    return Err(error);
-                }
+            if let Some(end) = append_behind(connection, records, end)? {
+                break end;
             }
-        }
+        });
+        Ok(())
     }
+}
+
+/// The new end; `None` when it was another than this.
+fn append_behind(
+    connection: &mut Connection,
+    records: &[AuditRecord],
+    mut end: Anchor,
+) -> rusqlite::Result<Option<Anchor>> {
+    // One statement is a transaction by itself.
+    let transaction = match records {
+        [record] => {
+            let next = following(record, &end);
+            return Ok(insert(connection, record, &end, &next)?.then_some(next));
+        }
+        _ => connection.transaction_with_behavior(TransactionBehavior::Immediate)?,
+    };
+    for record in records {
+        let next = following(record, &end);
+        if !insert(&transaction, record, &end, &next)? {
+            return Ok(None);
+        }
+        end = next;
+    }
+    transaction.commit()?;
+    Ok(Some(end))
+}
+
+fn following(record: &AuditRecord, end: &Anchor) -> Anchor {
+    let sequence = end.sequence + 1;
+    Anchor { sequence, hash: AuditRecord { sequence, ..record.clone() }.hash(&end.hash) }
+}
+
+fn insert(connection: &Connection, record: &AuditRecord, end: &Anchor, next: &Anchor) -> rusqlite::Result<bool> {
+    let inserted = connection.prepare_cached(APPEND)?.execute(params![
+        next.sequence,
+        record.tenant,
+        record.at.as_micros(),
+        record.caller,
+        record.client,
+        record.purpose,
+        record.class,
+        record.break_glass,
+        record.action,
+        record.patient,
+        record.documents,
+        record.outcome,
+        record.request_id,
+        next.hash,
+        end.sequence,
+    ])?;
+    Ok(inserted > 0)
 }
 
 fn locked(chain: &Mutex<Chain>) -> MutexGuard<'_, Chain> {
@@ -183,7 +245,7 @@ struct Keeper {
     anchored: i64,
     /// The one after which the log was folded last, or since which we count.
     folded: Option<i64>,
-    disk_failed: Arc<AtomicBool>,
+    is_proved: Proved,
 }
 
 impl Keeper {
@@ -218,7 +280,7 @@ impl Keeper {
         tell(hasty.into_iter().map(|(_, told)| told), is_written);
         let synced = self.sync();
         let is_synced = note(&synced, "the audit trail could not be brought to the disk");
-        self.disk_failed.store(!is_synced, Ordering::Release);
+        self.is_proved.store(is_synced && self.anchored > 0, Ordering::Release);
         tell(patient.into_iter().map(|(_, told)| told), is_written && is_synced);
         tell(waiting, is_synced);
     }
@@ -270,29 +332,4 @@ fn end_of_chain(connection: &Connection) -> rusqlite::Result<Anchor> {
         let hash: Option<String> = row.get(1)?;
         Ok(Anchor { sequence: row.get(0)?, hash: hash.unwrap_or_else(AuditRecord::genesis) })
     })
-}
-
-/// The rows as they are stored, in the order of the columns, and the end they make.
-fn chained(records: &[AuditRecord], mut end: Anchor) -> (Value, Anchor) {
-    let rows = records.iter().map(|record| {
-        let record = AuditRecord { sequence: end.sequence + 1, ..record.clone() };
-        end = Anchor { sequence: record.sequence, hash: record.hash(&end.hash) };
-        json!([
-            record.sequence,
-            record.tenant,
-            record.at.as_micros(),
-            record.caller,
-            record.client,
-            record.purpose,
-            record.class,
-            record.break_glass,
-            record.action,
-            record.patient,
-            record.documents,
-            record.outcome,
-            record.request_id,
-            end.hash,
-        ])
-    });
-    (rows.collect(), end)
 }
