@@ -138,6 +138,11 @@ impl Reach {
             && self.is_cleared(row)
     }
 
+    /// Whether the caller reaches this patient at all. Who doesn't need not look, and so can't tell by the clock.
+    pub fn reaches(&self, patient: &PatientId) -> bool {
+        self.windows.iter().any(|window| window.covers_patient(Some(patient)))
+    }
+
     /// Whether rows of this type and patient may be seen at all, some of them.
     pub fn opens(&self, act: Act, patient: &PatientId, resource_type: &str) -> bool {
         self.profile.opens(resource_type)

@@ -40,6 +40,9 @@ impl Store {
         patient: &PatientId,
         kinds: &[FactKind],
     ) -> Result<Vec<StoredFact>, StoreError> {
+        if !access.reach().reaches(patient) {
+            return Ok(Vec::new());
+        }
         let mut select: QueryBuilder<Engine> = QueryBuilder::new(
             "SELECT f.kind, f.code_system, f.code, f.display, f.value_number, f.value_text, f.unit, f.status, \
              f.effective_at, f.span_start, f.span_end, f.document, f.version, d.source, d.resource_type, \
