@@ -29,8 +29,8 @@ pub enum Fusion {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
     pub fusion: Fusion,
-    /// Share of the dense side where scores are summed, 0 to 1.
-    pub dense_weight: f32,
+    /// Share of the dense side where scores are summed, 0 to 1; `None`: by the [length](Query::dense_weight) of the query.
+    pub dense_weight: Option<f32>,
     /// Look for synonyms and spelt-out abbreviations of the query's words too.
     pub expand: bool,
     /// From 0, relevance alone, to 1: how much a passage falls for being like those above it.
@@ -49,7 +49,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             fusion: Fusion::default(),
-            dense_weight: Self::DENSE_WEIGHT,
+            dense_weight: None,
             expand: true,
             diversity: 0.0,
             recency: 0.1,
@@ -61,12 +61,11 @@ impl Default for Tuning {
 }
 
 impl Tuning {
-    pub const DENSE_WEIGHT: f32 = 0.5;
-
     fn check(&self) -> Result<(), QueryError> {
         let is_share = |value: f32| (0.0..=1.0).contains(&value);
+        let mut shares = [self.diversity, self.recency].into_iter().chain(self.dense_weight);
         match self.per_document {
-            _ if ![self.dense_weight, self.diversity, self.recency].into_iter().all(is_share) => Err(QueryError::Share),
+            _ if !shares.all(is_share) => Err(QueryError::Share),
             Some(0) => Err(QueryError::PerDocument),
             _ => Ok(()),
         }
@@ -132,6 +131,11 @@ impl Query {
     pub const MAX_CHARACTERS: usize = 4_000;
     pub const MAX_LIMIT: usize = 100;
     pub const MAX_NEIGHBOURS: usize = 5;
+    /// From so many words on a query says something about things, which the dense side reads better; fewer name them, and
+    /// the names have to stand in the text.
+    const SENTENCE: usize = 4;
+    const DENSE_WEIGHT_OF_NAMES: f32 = 0.5;
+    const DENSE_WEIGHT_OF_A_SENTENCE: f32 = 0.65;
 
     pub fn new(text: &str, mode: Mode, filters: Filters, limit: usize) -> Result<Self, QueryError> {
         let text = text.trim();
@@ -143,6 +147,13 @@ impl Query {
         }
         Self::check(text, &filters)?;
         Ok(Self { text: text.to_owned(), mode, tuning: Tuning::default(), filters, limit, neighbours: 0 })
+    }
+
+    /// Share of the dense side where scores are summed.
+    pub fn dense_weight(&self) -> f32 {
+        let is_sentence = self.text.split_whitespace().nth(Self::SENTENCE - 1).is_some();
+        let by_length = if is_sentence { Self::DENSE_WEIGHT_OF_A_SENTENCE } else { Self::DENSE_WEIGHT_OF_NAMES };
+        self.tuning.dense_weight.unwrap_or(by_length)
     }
 
     pub fn tuned(self, tuning: Tuning) -> Result<Self, QueryError> {
@@ -204,5 +215,34 @@ pub struct Passage {
 impl Passage {
     pub fn text(&self) -> &str {
         self.hit.chunk.span.of(&self.document.document.text).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Filters, Mode, Query, QueryError, Tuning};
+
+    fn query(text: &str) -> Query {
+        Query::new(text, Mode::Hybrid, Filters::default(), 10).unwrap()
+    }
+
+    #[test]
+    fn a_sentence_leans_on_the_dense_side_unless_it_is_told_otherwise() {
+        let few = query("metformin  renal\ndose");
+        let sentence = query("does metformin lower lactate");
+        assert!(few.dense_weight() < sentence.dense_weight());
+        let told = Tuning { dense_weight: Some(0.2), ..Tuning::default() };
+        assert_eq!(sentence.tuned(told).unwrap().dense_weight(), 0.2);
+    }
+
+    #[test]
+    fn shares_beyond_the_whole_are_refused() {
+        for tuning in [
+            Tuning { dense_weight: Some(1.1), ..Tuning::default() },
+            Tuning { diversity: -0.1, ..Tuning::default() },
+            Tuning { recency: f32::NAN, ..Tuning::default() },
+        ] {
+            assert_eq!(query("cough").tuned(tuning), Err(QueryError::Share));
+        }
     }
 }

@@ -92,7 +92,7 @@ fn best_first(one: &(RowId, f32), other: &(RowId, f32)) -> Ordering {
 }
 
 fn fuse(query: &Query, keyword: &Ranking<RowId>, dense: &Ranking<RowId>) -> Vec<Fused<RowId>> {
-    let weight = query.tuning.dense_weight;
+    let weight = query.dense_weight();
     match (query.mode, query.tuning.fusion) {
         (Mode::Keyword, _) => convex(keyword, dense, 0.0),
         (Mode::Dense, _) => convex(keyword, dense, 1.0),

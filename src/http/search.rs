@@ -61,7 +61,7 @@ impl SearchRequest {
         let usual = Tuning::default();
         Ok(Tuning {
             fusion: fusion(self.fusion.as_deref())?,
-            dense_weight: self.dense_weight.unwrap_or(usual.dense_weight),
+            dense_weight: self.dense_weight,
             expand: self.expand.unwrap_or(usual.expand),
             diversity: self.diversity.unwrap_or(usual.diversity),
             recency: self.recency.unwrap_or(usual.recency),

@@ -48,7 +48,7 @@ fn set(tuning: &mut Tuning, setting: &str, value: &str) -> Result<(), Failure> {
                 _ => return Err(wrong()),
             }
         }
-        "dense_weight" => tuning.dense_weight = number()?,
+        "dense_weight" => tuning.dense_weight = Some(number()?),
         "recency" => tuning.recency = number()?,
         "diversity" => tuning.diversity = number()?,
         "expand" => tuning.expand = switch()?,
@@ -68,7 +68,7 @@ mod tests {
     fn a_run_is_a_mode_and_its_settings() {
         let run = Run::parse("hybrid,fusion=rrf,expand=false,dense_weight=0.5").unwrap();
         assert_eq!((run.mode, run.tuning.fusion, run.tuning.expand), (Mode::Hybrid, Fusion::Rrf, false));
-        assert_eq!(run.tuning.dense_weight, 0.5);
+        assert_eq!(run.tuning.dense_weight, Some(0.5));
         assert_eq!(Run::parse("keyword").unwrap().mode, Mode::Keyword);
     }
 
