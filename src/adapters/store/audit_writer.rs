@@ -58,7 +58,7 @@ type Proved = Arc<AtomicBool>;
 
 enum Message {
     /// A row that could not be written where it was asked for; whether it waits for the disk, too.
-    Write { record: AuditRecord, waits: bool, told: Told },
+    Write { record: Box<AuditRecord>, waits: bool, told: Told },
     /// Rows were written; who waits until they are on the disk.
     Sync(Option<Told>),
 }
@@ -100,7 +100,7 @@ impl Auditing {
             }
             None => {
                 let (told, hears) = oneshot::channel();
-                self.ask(Message::Write { record, waits, told }, hears).await
+                self.ask(Message::Write { record: Box::new(record), waits, told }, hears).await
             }
         }
     }
@@ -268,7 +268,7 @@ impl Keeper {
         for message in messages {
             match message {
                 Message::Write { record, waits, told } => {
-                    records.push(record);
+                    records.push(*record);
                     writers.push((waits, told));
                 }
                 Message::Sync(told) => waiting.extend(told),
