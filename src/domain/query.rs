@@ -96,6 +96,8 @@ pub struct Query {
     pub limit: usize,
     /// Chunks before and after each passage that are shown with it, up to [`Query::MAX_NEIGHBOURS`].
     pub neighbours: usize,
+    /// Whether its words are marked in what is found.
+    pub is_marked: bool,
 }
 
 impl std::fmt::Debug for Query {
@@ -146,7 +148,7 @@ impl Query {
             return Err(QueryError::Limit);
         }
         Self::check(text, &filters)?;
-        Ok(Self { text: text.to_owned(), mode, tuning: Tuning::default(), filters, limit, neighbours: 0 })
+        Ok(Self { text: text.to_owned(), mode, tuning: Tuning::default(), filters, limit, neighbours: 0, is_marked: false })
     }
 
     /// Share of the dense side where scores are summed.
@@ -166,6 +168,10 @@ impl Query {
             return Err(QueryError::Neighbours);
         }
         Ok(Self { neighbours, ..self })
+    }
+
+    pub fn marked(self) -> Self {
+        Self { is_marked: true, ..self }
     }
 
     /// What any question with such a text and filters must keep to.

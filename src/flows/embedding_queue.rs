@@ -71,12 +71,17 @@ impl Coming {
 struct Lanes {
     urgent: VecDeque<Waiting>,
     bulk: VecDeque<Waiting>,
+    /// Threads that wait for work of either lane.
+    idle: usize,
     closed: bool,
 }
 
 struct Shared {
     lanes: Mutex<Lanes>,
-    changed: Condvar,
+    /// Woken for work of either lane.
+    work_came: Condvar,
+    /// Where the thread waits that leaves bulk work alone.
+    urgent_came: Condvar,
     embedder: Arc<Embedder>,
     metrics: Arc<Metrics>,
     group_tokens: usize,
@@ -97,7 +102,8 @@ impl EmbeddingQueue {
         let workers = if on_processor { thread::available_parallelism().map_or(1, usize::from) } else { 1 };
         let shared = Arc::new(Shared {
             lanes: Mutex::default(),
-            changed: Condvar::new(),
+            work_came: Condvar::new(),
+            urgent_came: Condvar::new(),
             embedder,
             metrics,
             group_tokens: if on_processor { GROUP_TOKENS } else { ACCELERATOR_GROUP_TOKENS },
@@ -165,7 +171,7 @@ impl EmbeddingQueue {
             replies.push(Coming(receiver));
         }
         self.shared.count(&lanes);
-        self.shared.changed.notify_all();
+        self.shared.wake(&lanes, lane);
         Ok(replies)
     }
 }
@@ -173,7 +179,8 @@ impl EmbeddingQueue {
 impl Drop for EmbeddingQueue {
     fn drop(&mut self) {
         self.shared.lanes().closed = true;
-        self.shared.changed.notify_all();
+        self.shared.work_came.notify_all();
+        self.shared.urgent_came.notify_all();
     }
 }
 
@@ -186,6 +193,16 @@ impl Shared {
         for (lane, waiting) in [(Lane::Urgent, &lanes.urgent), (Lane::Bulk, &lanes.bulk)] {
             let waiting = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
             self.metrics.embedding_waiting.get_or_create(&lane.label()).set(waiting);
+        }
+    }
+
+    /// Wakes no more threads than there is work for: a question is one thread's, and the others would only stand in its
+    /// way.
+    fn wake(&self, lanes: &Lanes, lane: Lane) {
+        match lane {
+            Lane::Urgent if lanes.idle == 0 => self.urgent_came.notify_one(),
+            Lane::Urgent if lanes.tokens_of_urgent() <= SMALLEST_SHARE => self.work_came.notify_one(),
+            _ => self.work_came.notify_all(),
         }
     }
 
@@ -228,16 +245,25 @@ impl Shared {
                 self.count(&lanes);
                 return Some(group);
             }
-            lanes = self.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            if only_urgent {
+                lanes = self.urgent_came.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            lanes.idle += 1;
+            lanes = self.work_came.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            lanes.idle -= 1;
         }
     }
 }
 
 impl Lanes {
+    fn tokens_of_urgent(&self) -> usize {
+        self.urgent.iter().map(|waiting| waiting.tokens.len()).sum()
+    }
+
     /// The next texts to compute together, or `None` when there are none that anybody waits for.
     fn take(&mut self, only_urgent: bool, most: usize, workers: usize) -> Option<(Lane, Vec<Waiting>)> {
-        let waiting: usize = self.urgent.iter().map(|waiting| waiting.tokens.len()).sum();
-        let share = waiting.div_ceil(workers.max(1)).clamp(SMALLEST_SHARE, most.max(SMALLEST_SHARE));
+        let share = self.tokens_of_urgent().div_ceil(workers.max(1)).clamp(SMALLEST_SHARE, most.max(SMALLEST_SHARE));
         let urgent = take_from(&mut self.urgent, share);
         if !urgent.is_empty() {
             return Some((Lane::Urgent, urgent));

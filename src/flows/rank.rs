@@ -42,6 +42,8 @@ pub struct Ranked {
 pub struct Begun {
     scope: Scope,
     keyword: Option<Found>,
+    /// The best of `keyword`.
+    rows: BTreeSet<RowId>,
 }
 
 pub fn begin(snapshot: &Snapshot, access: &Access, query: &Query) -> Result<Begun, IndexError> {
@@ -50,13 +52,39 @@ pub fn begin(snapshot: &Snapshot, access: &Access, query: &Query) -> Result<Begu
         Mode::Dense => None,
         Mode::Keyword | Mode::Hybrid => Some(snapshot.keyword(&scope, &query.text, query.tuning.expand)?),
     };
-    Ok(Begun { scope, keyword })
+    let best = keyword.iter().flat_map(|found| found.best(wanted(query)));
+    let rows = best.map(|(row, _)| row).collect();
+    Ok(Begun { scope, keyword, rows })
 }
 
-/// Every candidate, best first.
-pub fn rank(snapshot: &Snapshot, begun: Begun, query: &Query, vector: Option<&[f32]>) -> (Vec<Ranked>, Plan) {
-    let Begun { scope, keyword } = begun;
-    let wanted = CANDIDATES.max(query.limit * 2);
+/// Candidates that each side brings.
+fn wanted(query: &Query) -> usize {
+    CANDIDATES.max(query.limit * 2)
+}
+
+/// Every candidate, best first. What a hit says beyond its place is read for those only that are looked at.
+pub struct Candidates<'a> {
+    snapshot: &'a Snapshot,
+    query: &'a Query,
+    vector: Option<&'a [f32]>,
+    fused: Vec<Fused<RowId>>,
+}
+
+impl Candidates<'_> {
+    /// So many at a time.
+    pub fn batches(&self, size: usize) -> impl Iterator<Item = Vec<Ranked>> + '_ {
+        let ranked = |fused| ranked(self.snapshot, self.query, self.vector, fused);
+        self.fused.chunks(size.max(1)).map(move |batch| batch.iter().filter_map(ranked).collect())
+    }
+}
+
+pub fn rank<'a>(
+    snapshot: &'a Snapshot,
+    begun: Begun,
+    query: &'a Query,
+    vector: Option<&'a [f32]>,
+) -> (Candidates<'a>, Plan) {
+    let Begun { scope, keyword, mut rows } = begun;
     let mut plan = Plan {
         mode: query.mode,
         chunks_in_scope: snapshot.chunks_in(&scope),
@@ -65,10 +93,8 @@ pub fn rank(snapshot: &Snapshot, begun: Begun, query: &Query, vector: Option<&[f
         generation: snapshot.generation().to_owned(),
         reranked: false,
     };
-    let mut rows: BTreeSet<RowId> = BTreeSet::new();
-    rows.extend(keyword.iter().flat_map(|found| found.best(wanted)).map(|(row, _)| row));
     if let Some(vector) = vector {
-        let (found, how) = snapshot.dense_chunks(&scope, vector, wanted);
+        let (found, how) = snapshot.dense_chunks(&scope, vector, wanted(query));
         plan.dense = Some(how);
         rows.extend(found.into_iter().map(|(row, _)| row));
     }
@@ -78,7 +104,7 @@ pub fn rank(snapshot: &Snapshot, begun: Begun, query: &Query, vector: Option<&[f
     let fused = fuse(query, &by_words.unwrap_or_default(), &vector.map(near).unwrap_or_default());
     let fused = newest_first(snapshot, query, fused);
     let fused = spread_out(snapshot, query, fused);
-    (fused.iter().filter_map(|fused| ranked(snapshot, query, vector, fused)).collect(), plan)
+    (Candidates { snapshot, query, vector, fused }, plan)
 }
 
 fn ranking(rows: &BTreeSet<RowId>, score: impl Fn(RowId) -> Option<f32>) -> Ranking<RowId> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::embed::{AskedQuestion, EmbedError, EmbeddingPool};
-use super::rank::{Plan, Ranked, begin, rank};
+use super::rank::{Candidates, Plan, Ranked, begin, rank};
 use super::rerank::{DEPTH, RerankError, Reranker};
 use crate::access::Access;
 use crate::adapters::index::{Highlighter, Index, IndexError};
@@ -33,7 +33,7 @@ pub enum RetrieveError {
 pub struct PassageDetail {
     /// The part of the passage nearest to the query, where vectors were compared.
     pub nearest: Option<Span>,
-    /// Words of the query, and what says the same, once they are marked.
+    /// Words of the query, and what says the same, where the query asks for them.
     pub highlights: Vec<Span>,
     /// The passage with the neighbours that were asked for.
     pub around: Option<Span>,
@@ -81,21 +81,8 @@ impl RetrieveFlow {
         Ok(Retrieved { passages, details, vector, plan })
     }
 
-    /// With the words of the query marked, off the request threads.
-    pub async fn highlighted(&self, query: &Query, mut found: Retrieved) -> Result<Retrieved, RetrieveError> {
-        let (text, expand) = (query.text.clone(), query.tuning.expand);
-        let marking = tokio::task::spawn_blocking(move || {
-            let mut highlighter = Highlighter::new(&text, expand);
-            for (passage, detail) in found.passages.iter().zip(&mut found.details) {
-                detail.highlights = highlighter.spans(&passage.document.document.text, passage.hit.chunk.span);
-            }
-            found
-        });
-        marking.await.map_err(|_| RetrieveError::Stopped)
-    }
-
-    /// Takes one snapshot, ranks what lies in scope and reads it, all on one thread off those of the requests; its
-    /// words are looked up while the model makes its vector.
+    /// Takes one snapshot, ranks what lies in scope, reads it and marks the query's words in it, all on one thread off
+    /// those of the requests; its words are looked up while the model makes its vector.
     async fn search(&self, access: &Access, query: &Query, depth: usize) -> Result<Found, RetrieveError> {
         let snapshot = self.index.snapshot();
         let (give, take) = oneshot::channel::<Option<AskedQuestion>>();
@@ -105,8 +92,11 @@ impl RetrieveFlow {
             let begun = begin(&snapshot, &owned_access, &owned_query)?;
             let asked = take.blocking_recv().map_err(|_| RetrieveError::Stopped)?;
             let vector = asked.map(|asked| embedding.answer(asked)).transpose()?;
-            let (ranked, plan) = rank(&snapshot, begun, &owned_query, vector.as_deref());
-            let shown = passages(&store, &owned_access, &ranked, &owned_query, depth)?;
+            let (candidates, plan) = rank(&snapshot, begun, &owned_query, vector.as_deref());
+            let mut shown = passages(&store, &owned_access, &candidates, &owned_query, depth)?;
+            if owned_query.is_marked {
+                mark(&owned_query, &mut shown);
+            }
             Ok(Found { shown, plan, vector })
         });
         let (asked, _wanted) = match query.mode {
@@ -134,17 +124,17 @@ struct Found {
 fn passages(
     store: &Store,
     access: &Access,
-    ranked: &[Ranked],
+    candidates: &Candidates<'_>,
     query: &Query,
     depth: usize,
 ) -> Result<Vec<(Passage, PassageDetail)>, RetrieveError> {
     let mut shown = Shown::new(query, depth);
-    for batch in ranked.chunks(depth.max(1)) {
+    for batch in candidates.batches(depth) {
         let mut keys: Vec<DocumentKey> = batch.iter().map(|ranked| ranked.hit.key.clone()).collect();
         keys.sort();
         keys.dedup();
         let documents = store.read_documents_of_hits(access, &keys)?;
-        for ranked in batch {
+        for ranked in &batch {
             if let Some(document) = documents.get(&ranked.hit.key) {
                 shown.offer(ranked, document);
             }
@@ -154,6 +144,13 @@ fn passages(
         }
     }
     Ok(shown.passages)
+}
+
+fn mark(query: &Query, shown: &mut [(Passage, PassageDetail)]) {
+    let mut highlighter = Highlighter::new(&query.text, query.tuning.expand);
+    for (passage, detail) in shown {
+        detail.highlights = highlighter.spans(&passage.document.document.text, passage.hit.chunk.span);
+    }
 }
 
 /// The passages that are shown: as many as were asked for, so many of each document, the same text of a patient once.

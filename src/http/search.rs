@@ -185,7 +185,8 @@ pub async fn search(
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
     let query = Query::new(&request.query, mode(request.mode.as_deref())?, filters, limit)?
         .tuned(tuning)?
-        .with_neighbours(request.neighbours.unwrap_or_default())?;
+        .with_neighbours(request.neighbours.unwrap_or_default())?
+        .marked();
     let query = app.disclose.question(&access, query).await?;
     let (retrieved, freshness) = tokio::join!(app.retrieve.run(&access, &query), async { app.freshness.run(&access) });
     let (retrieved, freshness) = (retrieved?, freshness?);
@@ -197,13 +198,10 @@ pub async fn search(
         outcome: if documents.is_empty() { "empty" } else { "success" },
         request_id: request_id.as_str(),
     };
-    // The words are marked on another thread meanwhile, so that is begun first.
-    let (retrieved, audited) =
-        tokio::join!(app.retrieve.highlighted(&query, retrieved), app.store.audit(&access, &row));
-    audited?;
+    app.store.audit(&access, &row).await?;
     let outcome = OutcomeLabel { outcome: row.outcome.to_owned() };
     app.metrics.search_latency.get_or_create(&outcome).observe(seconds(started.elapsed()));
-    let retrieved = app.disclose.retrieved(&access, retrieved?).await?;
+    let retrieved = app.disclose.retrieved(&access, retrieved).await?;
     let now = Timestamp::now();
     let used: Vec<_> = retrieved.passages.iter().map(|passage| &passage.document.source).collect();
     Ok(Json(SearchResponse {

@@ -1,6 +1,7 @@
 //! How text becomes keyword terms: clinical words, lower case, English stems, no stop words.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, Language, RawTokenizer, RemoveLongFilter, Stemmer, StopWordFilter, TextAnalyzer, Token,
@@ -21,8 +22,12 @@ const STOP_WORDS: [&str; 34] = [
     "with",
 ];
 
+/// Of texts, and of words alone: made once, as their lists of words are long beside a question.
+static OF_TEXTS: LazyLock<TextAnalyzer> = LazyLock::new(|| filtered(ClinicalTokenizer));
+static OF_WORDS: LazyLock<TextAnalyzer> = LazyLock::new(|| filtered(RawTokenizer::default()));
+
 pub fn analyzer() -> TextAnalyzer {
-    filtered(ClinicalTokenizer)
+    OF_TEXTS.clone()
 }
 
 fn filtered(words: impl Tokenizer) -> TextAnalyzer {
@@ -60,7 +65,7 @@ pub struct TermOfWord {
 
 impl TermOfWord {
     pub fn new() -> Self {
-        Self { analyzer: filtered(RawTokenizer::default()), known: HashMap::new() }
+        Self { analyzer: OF_WORDS.clone(), known: HashMap::new() }
     }
 
     /// `None` for a word that is no term.

@@ -1,6 +1,6 @@
 //! Where a passage says what a query asks for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::analyzer::TermOfWord;
 use super::question::Question;
@@ -11,8 +11,8 @@ use crate::domain::Span;
 /// What one query marks in the passages found for it.
 pub struct Highlighter {
     question: Question,
-    /// What the terms of the query begin with: a word that begins otherwise need not be looked at.
-    beginnings: HashSet<Beginning>,
+    /// What the terms of the query begin with, sorted: a word that begins otherwise need not be looked at.
+    beginnings: Vec<Beginning>,
     terms: TermOfWord,
 }
 
@@ -22,14 +22,16 @@ impl Highlighter {
         let question = Question::read(query, expand);
         let ways = question.concepts.iter().flat_map(|concept| &concept.ways);
         let terms = ways.flat_map(|(way, _)| &way.terms);
-        let beginnings = terms.filter_map(|(term, _)| beginning(term)).collect();
+        let mut beginnings: Vec<Beginning> = terms.filter_map(|(term, _)| beginning(term)).collect();
+        beginnings.sort_unstable();
+        beginnings.dedup();
         Self { question, beginnings, terms: TermOfWord::new() }
     }
 
     /// Whether the word may be a form of one that is asked for. One with marks on its first letters always may: as a
     /// term it is without them.
     fn may_begin(&self, word: &str) -> bool {
-        beginning(word).is_none_or(|beginning| self.beginnings.contains(&beginning))
+        beginning(word).is_none_or(|beginning| self.beginnings.binary_search(&beginning).is_ok())
     }
 
     /// Byte ranges of `text` within `passage`, in order and apart, that hold a word of the query.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kernels::bits::Places;
 use tantivy::DocId;
 
 /// The rows of one segment.
@@ -9,18 +10,24 @@ use tantivy::DocId;
 pub struct SegmentRows {
     /// By document.
     rows: Arc<[u32]>,
-    /// Documents by row; absent where rows rise with documents, as they do until segments are merged.
-    by_row: Option<Arc<[DocId]>>,
+    /// Where a row stands among the segment's rows.
+    places: Arc<Places>,
+    /// Documents by the place of their rows; absent where rows rise with documents, as they do until segments are merged.
+    by_place: Option<Arc<[DocId]>>,
 }
 
 impl SegmentRows {
     pub fn new(rows: Vec<u32>) -> Self {
-        let by_row = (!rows.is_sorted()).then(|| {
-            let mut documents: Vec<(u32, DocId)> = rows.iter().copied().zip(0..).collect();
+        let mut documents: Vec<(u32, DocId)> = rows.iter().copied().zip(0..).collect();
+        let is_rising = rows.is_sorted();
+        if !is_rising {
             documents.sort_unstable();
-            documents.into_iter().map(|(_, document)| document).collect()
-        });
-        Self { rows: Arc::from(rows), by_row }
+        }
+        Self {
+            rows: Arc::from(rows),
+            places: Arc::new(Places::of(documents.iter().map(|(row, _)| *row))),
+            by_place: (!is_rising).then(|| documents.into_iter().map(|(_, document)| document).collect()),
+        }
     }
 
     pub fn row_of(&self, document: DocId) -> Option<u32> {
@@ -28,11 +35,8 @@ impl SegmentRows {
     }
 
     pub fn document_of(&self, row: u32) -> Option<DocId> {
-        let Some(documents) = &self.by_row else {
-            return self.rows.binary_search(&row).ok().and_then(|at| DocId::try_from(at).ok());
-        };
-        let at = documents.binary_search_by_key(&Some(row), |document| self.row_of(*document)).ok()?;
-        documents.get(at).copied()
+        let place = self.places.place(row)?;
+        self.by_place.as_ref().map_or(Some(place), |documents| documents.get(place as usize).copied())
     }
 
     pub fn rows(&self) -> impl Iterator<Item = (DocId, u32)> + '_ {

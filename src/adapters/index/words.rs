@@ -179,6 +179,9 @@ impl Words {
         for run in runs {
             self.add_run(run);
         }
+        if runs.len() < 2 {
+            return;
+        }
         let to = runs.last().map_or(from, |run| run.from + run.text.len());
         let parts: Vec<&str> = runs.iter().map(|run| run.text).collect();
         for whole in wholes(&parts, self.words.get(first..).unwrap_or_default()) {

@@ -64,11 +64,11 @@ impl DiscloseFlow {
             mode: Mode::Keyword,
             limit: LOOKED_THROUGH,
             neighbours: 0,
+            is_marked: true,
             tuning,
             ..asked.clone()
         };
         let found = self.retrieve.run(access, &sought).await?;
-        let found = self.retrieve.highlighted(&sought, found).await?;
         let (mut hidden, mut plain) = (false, false);
         for (passage, detail) in found.passages.iter().zip(&found.details) {
             let masked = lens.masked(&passage.document).await?;

@@ -8,6 +8,7 @@
 mod places;
 mod postings;
 mod proximity;
+mod spare;
 mod tally;
 
 use tantivy::Searcher;
@@ -18,7 +19,8 @@ use super::question::Question;
 use super::segment_rows::SegmentRows;
 use super::snapshot::RowId;
 use super::{IndexError, Scope};
-use postings::Scoped;
+use postings::{Posting, Scoped};
+use spare::Spare;
 use tally::Tally;
 
 /// Term frequency saturation and length normalisation.
@@ -81,6 +83,8 @@ impl Found {
     }
 }
 
+static POSTINGS: Spare<Posting> = Spare::new();
+
 /// Scores every row of the scope that holds something of the question.
 pub fn search(
     searcher: &Searcher,
@@ -97,7 +101,7 @@ pub fn search(
     // Concepts are added in their order, so a row's score is always the same sum.
     let mut scores = Tally::new(scoped.row_numbers());
     let saturation = Saturation::of(parameters, scoped.average_length);
-    let mut postings = Vec::new();
+    let mut postings = POSTINGS.take();
     for concept in &question.concepts {
         scoped.of_ways(&concept.ways, &mut postings)?;
         let weight = concept.weight * rarity(scoped.rows, postings.len() as f32);
@@ -105,6 +109,7 @@ pub fn search(
             scores.add(posting.row, weight * saturation.saturated(posting.frequency, posting.size));
         }
     }
+    POSTINGS.give_back(postings);
     proximity::add(&mut scoped, question, &mut scores, &saturation)?;
     Ok(Found { scores })
 }

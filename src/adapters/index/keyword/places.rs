@@ -3,12 +3,9 @@
 //! To get so much memory anew, all zero, takes longer than most questions' words do. Whoever used some of the places
 //! sets those back, and the whole is as it was.
 
-use std::sync::{Mutex, PoisonError};
+use super::spare::Spare;
 
-/// Kept for the questions to come; more are made while more are asked at once.
-const SPARE: usize = 8;
-
-static SPARES: Mutex<Vec<Vec<u32>>> = Mutex::new(Vec::new());
+static SPARE: Spare<u32> = Spare::new();
 
 /// All zero, when lent out and when given back.
 #[derive(Debug, Default)]
@@ -17,7 +14,7 @@ pub struct Places(Vec<u32>);
 impl Places {
     /// For rows below `rows`.
     pub fn lent(rows: usize) -> Self {
-        let mut places = SPARES.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let mut places = SPARE.take();
         if places.len() < rows {
             places.resize(rows, 0);
         }
@@ -40,9 +37,6 @@ impl Places {
                 *place = 0;
             }
         }
-        let mut spares = SPARES.lock().unwrap_or_else(PoisonError::into_inner);
-        if spares.len() < SPARE && !self.0.is_empty() {
-            spares.push(std::mem::take(&mut self.0));
-        }
+        SPARE.give_back(std::mem::take(&mut self.0));
     }
 }

@@ -1,6 +1,9 @@
 //! Sums by row.
 
 use super::places::Places;
+use super::spare::Spare;
+
+static MET: Spare<u32> = Spare::new();
 
 /// A place for every row there could be, so that adding to one is a single step.
 #[derive(Debug, Default)]
@@ -16,7 +19,7 @@ pub struct Tally {
 impl Tally {
     /// For rows below `rows`; others are left out.
     pub fn new(rows: usize) -> Self {
-        Self { sums: Places::lent(rows), rows: u32::try_from(rows).unwrap_or(u32::MAX), met: Vec::new() }
+        Self { sums: Places::lent(rows), rows: u32::try_from(rows).unwrap_or(u32::MAX), met: MET.take() }
     }
 
     /// `value` is positive.
@@ -64,6 +67,7 @@ impl Tally {
 impl Drop for Tally {
     fn drop(&mut self) {
         self.sums.give_back(self.met.drain(..));
+        MET.give_back(std::mem::take(&mut self.met));
     }
 }
 
