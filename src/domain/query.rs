@@ -148,7 +148,15 @@ impl Query {
             return Err(QueryError::Limit);
         }
         Self::check(text, &filters)?;
-        Ok(Self { text: text.to_owned(), mode, tuning: Tuning::default(), filters, limit, neighbours: 0, is_marked: false })
+        Ok(Self {
+            text: text.to_owned(),
+            mode,
+            tuning: Tuning::default(),
+            filters,
+            limit,
+            neighbours: 0,
+            is_marked: false,
+        })
     }
 
     /// Share of the dense side where scores are summed.

@@ -1,10 +1,9 @@
 //! Ranks what lies in a scope for one query, on one snapshot.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use crate::access::Access;
-use crate::adapters::index::{DensePlan, Found, IndexError, RowId, Scope, Snapshot};
+use crate::adapters::index::{DensePlan, Found, Highlighter, IndexError, Question, RowId, Scope, Snapshot};
 use crate::domain::{Fusion, Hit, Mode, Query, Span, Timestamp};
 use crate::stages::diversity::diverse;
 use crate::stages::fuse::{Fused, RRF_K, Ranking, convex, rrf, standardized};
@@ -41,20 +40,22 @@ pub struct Ranked {
 /// What a query's words find, before its vector is known.
 pub struct Begun {
     scope: Scope,
+    question: Question,
     keyword: Option<Found>,
     /// The best of `keyword`.
-    rows: BTreeSet<RowId>,
+    rows: Vec<RowId>,
 }
 
 pub fn begin(snapshot: &Snapshot, access: &Access, query: &Query) -> Result<Begun, IndexError> {
     let scope = snapshot.scope(access, &query.filters);
+    let question = Question::read(&query.text, query.tuning.expand);
     let keyword = match query.mode {
         Mode::Dense => None,
-        Mode::Keyword | Mode::Hybrid => Some(snapshot.keyword(&scope, &query.text, query.tuning.expand)?),
+        Mode::Keyword | Mode::Hybrid => Some(snapshot.keyword(&scope, &question)?),
     };
     let best = keyword.iter().flat_map(|found| found.best(wanted(query)));
     let rows = best.map(|(row, _)| row).collect();
-    Ok(Begun { scope, keyword, rows })
+    Ok(Begun { scope, question, keyword, rows })
 }
 
 /// Candidates that each side brings.
@@ -66,6 +67,7 @@ fn wanted(query: &Query) -> usize {
 pub struct Candidates<'a> {
     snapshot: &'a Snapshot,
     query: &'a Query,
+    question: Question,
     vector: Option<&'a [f32]>,
     fused: Vec<Fused<RowId>>,
 }
@@ -76,6 +78,11 @@ impl Candidates<'_> {
         let ranked = |fused| ranked(self.snapshot, self.query, self.vector, fused);
         self.fused.chunks(size.max(1)).map(move |batch| batch.iter().filter_map(ranked).collect())
     }
+
+    /// Of the query's words.
+    pub fn highlighter(self) -> Highlighter {
+        Highlighter::new(self.question)
+    }
 }
 
 pub fn rank<'a>(
@@ -84,7 +91,7 @@ pub fn rank<'a>(
     query: &'a Query,
     vector: Option<&'a [f32]>,
 ) -> (Candidates<'a>, Plan) {
-    let Begun { scope, keyword, mut rows } = begun;
+    let Begun { scope, question, keyword, mut rows } = begun;
     let mut plan = Plan {
         mode: query.mode,
         chunks_in_scope: snapshot.chunks_in(&scope),
@@ -98,16 +105,18 @@ pub fn rank<'a>(
         plan.dense = Some(how);
         rows.extend(found.into_iter().map(|(row, _)| row));
     }
+    rows.sort_unstable();
+    rows.dedup();
     // Each candidate has a score from both sides, whichever found it: how deep a side looked decides nothing.
     let by_words = keyword.map(|found| ranking(&rows, |row| Some(found.score_of(row)).filter(|score| *score > 0.0)));
     let near = |vector| ranking(&rows, |row| snapshot.nearness(row, vector).map(|near| near.cosine));
     let fused = fuse(query, &by_words.unwrap_or_default(), &vector.map(near).unwrap_or_default());
     let fused = newest_first(snapshot, query, fused);
     let fused = spread_out(snapshot, query, fused);
-    (Candidates { snapshot, query, vector, fused }, plan)
+    (Candidates { snapshot, query, question, vector, fused }, plan)
 }
 
-fn ranking(rows: &BTreeSet<RowId>, score: impl Fn(RowId) -> Option<f32>) -> Ranking<RowId> {
+fn ranking(rows: &[RowId], score: impl Fn(RowId) -> Option<f32>) -> Ranking<RowId> {
     let mut candidates: Vec<(RowId, f32)> = rows.iter().filter_map(|row| Some((*row, score(*row)?))).collect();
     candidates.sort_by(best_first);
     Ranking { candidates }

@@ -9,7 +9,7 @@ use super::embed::{AskedQuestion, EmbedError, EmbeddingPool};
 use super::rank::{Candidates, Plan, Ranked, begin, rank};
 use super::rerank::{DEPTH, RerankError, Reranker};
 use crate::access::Access;
-use crate::adapters::index::{Highlighter, Index, IndexError};
+use crate::adapters::index::{Index, IndexError};
 use crate::adapters::inference::CrossEncoder;
 use crate::adapters::store::{Store, StoreError};
 use crate::domain::{DocumentId, DocumentKey, Mode, Passage, PatientId, Query, Span, StoredDocument};
@@ -95,7 +95,7 @@ impl RetrieveFlow {
             let (candidates, plan) = rank(&snapshot, begun, &owned_query, vector.as_deref());
             let mut shown = passages(&store, &owned_access, &candidates, &owned_query, depth)?;
             if owned_query.is_marked {
-                mark(&owned_query, &mut shown);
+                mark(candidates, &mut shown);
             }
             Ok(Found { shown, plan, vector })
         });
@@ -146,8 +146,8 @@ fn passages(
     Ok(shown.passages)
 }
 
-fn mark(query: &Query, shown: &mut [(Passage, PassageDetail)]) {
-    let mut highlighter = Highlighter::new(&query.text, query.tuning.expand);
+fn mark(candidates: Candidates<'_>, shown: &mut [(Passage, PassageDetail)]) {
+    let mut highlighter = candidates.highlighter();
     for (passage, detail) in shown {
         detail.highlights = highlighter.spans(&passage.document.document.text, passage.hit.chunk.span);
     }

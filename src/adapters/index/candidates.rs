@@ -1,7 +1,5 @@
 //! Chunks by their vectors: what a chunk is about as a whole, and what it says in one place, count alike.
 
-use std::collections::BTreeSet;
-
 use kernels::distance::dot;
 
 use super::Scope;
@@ -26,7 +24,9 @@ impl Snapshot {
         let rows_of_chunk = scope.rows().len() as f32 / self.chunks_in(scope).max(1) as f32;
         let rows_of_chunk = (rows_of_chunk * ROOM_FOR_MORE).min(MOST_ROWS_OF_CHUNK);
         let (rows, plan) = self.dense(scope, vector, (limit as f32 * rows_of_chunk).ceil() as usize);
-        let found: BTreeSet<RowId> = rows.iter().filter_map(|(row, _)| self.chunk_of(*row)).collect();
+        let mut found: Vec<RowId> = rows.iter().filter_map(|(row, _)| self.chunk_of(*row)).collect();
+        found.sort_unstable();
+        found.dedup();
         let near = |chunk: RowId| Some((chunk, self.nearness(chunk, vector)?.cosine));
         let mut chunks: Vec<(RowId, f32)> = found.into_iter().filter_map(near).collect();
         chunks.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::block::{Block, Row};
+use super::question::Question;
 use super::row_set::RowSet;
 use super::schema::DocumentEntry;
 use super::snapshot::Snapshot;
@@ -41,7 +42,7 @@ impl Snapshot {
 
     fn rows_with(&self, scope: &Scope, text: &str) -> Result<RowSet, IndexError> {
         let mut rows = RowSet::default();
-        self.keyword(scope, text, false)?.rows().for_each(|row| rows.insert(row.0));
+        self.keyword(scope, &Question::read(text, false))?.rows().for_each(|row| rows.insert(row.0));
         Ok(rows)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::analyzer::TermOfWord;
 use super::question::Question;
 use super::vocabulary::Phrase;
-use super::words::words;
+use super::words::{begins_as_written, is_month, words_where};
 use crate::domain::Span;
 
 /// What one query marks in the passages found for it.
@@ -17,9 +17,7 @@ pub struct Highlighter {
 }
 
 impl Highlighter {
-    /// `expand`: whether what says the same as a word of the query is marked too.
-    pub fn new(query: &str, expand: bool) -> Self {
-        let question = Question::read(query, expand);
+    pub fn new(question: Question) -> Self {
         let ways = question.concepts.iter().flat_map(|concept| &concept.ways);
         let terms = ways.flat_map(|(way, _)| &way.terms);
         let mut beginnings: Vec<Beginning> = terms.filter_map(|(term, _)| beginning(term)).collect();
@@ -34,11 +32,17 @@ impl Highlighter {
         beginning(word).is_none_or(|beginning| self.beginnings.binary_search(&beginning).is_ok())
     }
 
+    /// The same of a run of letters and digits as it is written.
+    fn may_become_one(&self, run: &str) -> bool {
+        let asks_for_numbers = || self.beginnings.first().is_some_and(|(first, _)| first.is_ascii_digit());
+        !begins_as_written(run) || self.may_begin(run) || (asks_for_numbers() && is_month(run))
+    }
+
     /// Byte ranges of `text` within `passage`, in order and apart, that hold a word of the query.
     pub fn spans(&mut self, text: &str, passage: Span) -> Vec<Span> {
         let Some(inside) = passage.of(text) else { return Vec::new() };
         let mut tokens = BTreeMap::<u32, Vec<(String, Span)>>::new();
-        for word in words(inside) {
+        for word in words_where(inside, |run| self.may_become_one(run)) {
             if self.may_begin(&word.text)
                 && let Some(term) = self.terms.get(&word.text)
             {
@@ -66,7 +70,8 @@ type Beginning = (u8, Option<u8>);
 /// Two letters, as stemming keeps them: it may turn a y behind the first into an i. `None` where there are others than
 /// those without marks.
 fn beginning(word: &str) -> Option<Beginning> {
-    let mut letters = word.bytes().map(|letter| if letter == b'y' { b'i' } else { letter });
+    let plain = |letter: u8| if letter.eq_ignore_ascii_case(&b'y') { b'i' } else { letter.to_ascii_lowercase() };
+    let mut letters = word.bytes().map(plain);
     let (first, second) = (letters.next()?, letters.next());
     let is_plain = |letter: u8| letter.is_ascii_alphanumeric();
     (is_plain(first) && second.is_none_or(is_plain)).then_some((first, second))
@@ -81,11 +86,11 @@ fn stands_at(way: &Phrase, at: u32, tokens: &BTreeMap<u32, Vec<(String, Span)>>)
 
 #[cfg(test)]
 mod tests {
-    use super::Highlighter;
+    use super::{Highlighter, Question};
     use crate::domain::Span;
 
     fn marked(query: &str, text: &str) -> Vec<String> {
-        let found = Highlighter::new(query, true).spans(text, Span::new(0, text.len()));
+        let found = Highlighter::new(Question::read(query, true)).spans(text, Span::new(0, text.len()));
         found.into_iter().filter_map(|span| span.of(text)).map(str::to_owned).collect()
     }
 
@@ -104,6 +109,12 @@ mod tests {
     }
 
     #[test]
+    fn a_date_is_marked_however_it_is_written() {
+        assert_eq!(marked("seen 2025-07-08", "Again on July 8, 2025."), ["July", "2025"]);
+        assert_eq!(marked("oesophagus", "The esophagus, the oesophagus"), ["esophagus", "oesophagus"]);
+    }
+
+    #[test]
     fn what_says_the_same_is_marked_whole() {
         assert_eq!(marked("heart attack", "After his myocardial infarction he rested."), ["myocardial infarction"]);
     }
@@ -111,7 +122,7 @@ mod tests {
     #[test]
     fn only_the_passage_is_looked_at() {
         let text = "cough, cough, cough";
-        let mut highlighter = Highlighter::new("cough", true);
+        let mut highlighter = Highlighter::new(Question::read("cough", true));
         assert_eq!(highlighter.spans(text, Span::new(7, 12)), [Span::new(7, 12)]);
         assert!(highlighter.spans(text, Span::new(90, 99)).is_empty());
     }

@@ -34,6 +34,7 @@ pub use candidates::Nearness;
 pub use generation::{Generation, IndexChange, IndexedChunk, IndexedDocument, IndexedWindow};
 pub use highlights::Highlighter;
 pub use keyword::Found;
+pub use question::Question;
 pub use scope::Scope;
 pub use serving::{Index, IndexSettings};
 pub use snapshot::{DensePlan, Method, RowId, Snapshot};

@@ -93,11 +93,10 @@ impl Snapshot {
         Scope::open(self, access, filters)
     }
 
-    /// The chunks in scope that hold something of `text`, by BM25; with `expand`, or something that says the same.
-    pub fn keyword(&self, scope: &Scope, text: &str, expand: bool) -> Result<Found, IndexError> {
-        let question = Question::read(text, expand);
+    /// The chunks in scope that hold something of the question, by BM25.
+    pub fn keyword(&self, scope: &Scope, question: &Question) -> Result<Found, IndexError> {
         let parameters = Bm25::default();
-        keyword::search(&self.searcher, &self.segments, self.fields.body, scope, &question, parameters)
+        keyword::search(&self.searcher, &self.segments, self.fields.body, scope, question, parameters)
     }
 
     /// The rows in scope nearest to `vector` by cosine, best first.

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{
-    Generation, Index, IndexChange, IndexError, IndexSettings, IndexedChunk, IndexedDocument, IndexedWindow, Snapshot,
+    Generation, Index, IndexChange, IndexError, IndexSettings, IndexedChunk, IndexedDocument, IndexedWindow, Question,
+    Snapshot,
 };
 use crate::access::{Access, DevelopmentKey, Policy, TokenGrant, Upkeep, Verifier};
 use crate::domain::{
@@ -102,7 +103,7 @@ fn dense_ids(snapshot: &Snapshot, access: &Access, filters: &Filters, query: &[f
 
 fn keyword_scores(snapshot: &Snapshot, access: &Access, text: &str) -> Vec<(String, f32)> {
     let scope = snapshot.scope(access, &Filters::default());
-    let found = snapshot.keyword(&scope, text, true).unwrap().best(100);
+    let found = snapshot.keyword(&scope, &Question::read(text, true)).unwrap().best(100);
     found.into_iter().map(|(row, score)| (snapshot.locate(row).unwrap().0.id.to_string(), score)).collect()
 }
 

@@ -108,18 +108,44 @@ struct Run<'a> {
 }
 
 pub fn words(text: &str) -> Vec<Word> {
+    words_where(text, |_| true)
+}
+
+/// Those of the words that matter, each where it stands among all; asked about a run of letters and digits as it is
+/// written. Parts of a compound always matter.
+pub fn words_where(text: &str, matters: impl Fn(&str) -> bool) -> Vec<Word> {
     let mut found = Words { words: Vec::new(), next: 0 };
     let runs = runs(text);
     let mut rest = runs.as_slice();
     while let Some(first) = rest.first() {
         let length = 1 + rest.iter().skip(1).take_while(|run| is_hyphen(run.joined_by)).count();
         let (compound, after) = rest.split_at(length);
-        found.add_compound(compound, first.from);
+        if length == 1 && !matters(first.text) {
+            // Holds the place between its neighbours.
+            found.push(String::new(), first.from, first.from);
+        } else {
+            found.add_compound(compound, first.from);
+        }
         rest = after;
     }
     found.add_written_dates();
+    found.words.retain(|word| !word.text.is_empty());
     found.words.sort_by_key(|word| word.position);
     found.words
+}
+
+/// Whether a run's word begins with the two letters with which the run does.
+pub fn begins_as_written(run: &str) -> bool {
+    let is_respelt = |pair: &[u8]| pair.eq_ignore_ascii_case(b"ae") || pair.eq_ignore_ascii_case(b"oe");
+    let mut letters = run.bytes().take(2);
+    letters.len() == 2
+        && letters.all(|letter| letter.is_ascii_alphabetic())
+        && !run.as_bytes().windows(2).take(2).any(is_respelt)
+}
+
+/// Whether a run is the name of a month, which may be a part of a date.
+pub fn is_month(run: &str) -> bool {
+    month(&run.to_ascii_lowercase()).is_some()
 }
 
 fn is_hyphen(character: Option<char>) -> bool {
@@ -331,7 +357,7 @@ fn is_year(text: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::words;
+    use super::{Word, begins_as_written, words, words_where};
 
     fn texts(text: &str) -> Vec<String> {
         words(text).into_iter().map(|word| word.text).collect()
@@ -398,6 +424,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_that_matter_stand_where_they_do_among_all(text in "[a-jA-Jæé0-9'.,/ -]{0,60}", first in "[a-jæ0-9]") {
+            let begins = |text: &str| text.to_lowercase().starts_with(&first);
+            let all: Vec<Word> = words(&text).into_iter().filter(|word| begins(&word.text)).collect();
+            let some = words_where(&text, |run| !begins_as_written(run) || begins(run));
+            prop_assert_eq!(some.into_iter().filter(|word| begins(&word.text)).collect::<Vec<_>>(), all);
+        }
+
         #[test]
         fn any_text_is_borne_and_positions_rise(text in "\\PC{0,80}|[a-c0-9'.,/ -]{0,60}") {
             let words = words(&text);

@@ -100,6 +100,8 @@ impl Store {
             format!("SELECT {columns} FROM document WHERE tenant = $1 AND id = $2 AND version = $3 AND is_latest = 1")
         });
         let rows = self.near.read(|connection| {
+            // One snapshot for all, and its locks taken once.
+            let _snapshot = connection.unchecked_transaction()?;
             let mut hit = connection.prepare_cached(&HIT)?;
             let mut row_of = |key: &DocumentKey| {
                 let key = (access.tenant().as_str(), key.id.as_str(), key.version);

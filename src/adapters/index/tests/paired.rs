@@ -69,7 +69,7 @@ fn seen(index: &Index, access: &Access) -> Seen {
         chunks: snapshot.chunks_in(&scope),
         dense: (0..4).map(|query| named(snapshot.dense(&scope, &vector(1_000 + query), 10).0)).collect(),
         keyword: ["cough", "fever warfarin", "pain", "febrile", "warfarin with fever and cough", "blood thinner"]
-            .map(|text| named(snapshot.keyword(&scope, text, true).unwrap().best(100)))
+            .map(|text| named(snapshot.keyword(&scope, &Question::read(text, true)).unwrap().best(100)))
             .into_iter()
             .collect(),
         counts: snapshot.count(&scope, "cough", &Facet::ALL, &HashSet::new()).unwrap(),
