@@ -198,8 +198,7 @@ pub async fn search(
         request_id: request_id.as_str(),
     };
     // The words are marked on another thread meanwhile, so that is begun first.
-    let (retrieved, audited) =
-        tokio::join!(app.retrieve.highlighted(&query, retrieved), app.store.audit(&access, &row));
+    let (retrieved, audited) = tokio::join!(app.retrieve.highlighted(&query, retrieved), app.audit(&access, &row));
     audited?;
     let outcome = OutcomeLabel { outcome: row.outcome.to_owned() };
     app.metrics.search_latency.get_or_create(&outcome).observe(seconds(started.elapsed()));
