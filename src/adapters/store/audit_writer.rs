@@ -344,7 +344,7 @@ fn end_of_chain(connection: &Connection) -> rusqlite::Result<Anchor> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -380,7 +380,7 @@ mod tests {
         (folder, store)
     }
 
-    fn store_in(folder: &Path) -> std::path::PathBuf {
+    fn store_in(folder: &Path) -> PathBuf {
         folder.join("store.sqlite")
     }
 

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::access::Upkeep;
     use crate::adapters::store::{AuditRow, Store};
-    use crate::domain::AuditRecord;
+    use crate::domain::{AuditFault, AuditRecord, Timestamp};
 
     const FIRST: i64 = 3;
     const LAST: i64 = 40;
@@ -94,7 +94,7 @@ mod tests {
         AuditRecord {
             sequence,
             tenant: "north".to_owned(),
-            at: crate::domain::Timestamp::from_micros(sequence),
+            at: Timestamp::from_micros(sequence),
             caller: "reader".to_owned(),
             client: Some("viewer".to_owned()),
             purpose: None,
@@ -163,7 +163,7 @@ mod tests {
         store.audit_upkeep(&Upkeep::begin(), "north", &row).await.unwrap();
         let verdict = store.verify_audit(&Upkeep::begin()).await.unwrap();
         // Nobody had signed for what the earlier store removed.
-        assert_eq!(verdict.faults, [crate::domain::AuditFault::Forged(FIRST - 1)]);
+        assert_eq!(verdict.faults, [AuditFault::Forged(FIRST - 1)]);
         assert_eq!((verdict.first, verdict.last), (Some(FIRST), Some(LAST + 1)));
         assert_eq!(verdict.rows as i64, LAST + 2 - FIRST);
         store.close().await;
@@ -194,7 +194,7 @@ mod tests {
         std::fs::copy(&path, &aside).unwrap();
         everything_was_moved(&path).await;
         let store = Store::open(&path).await.unwrap();
-        let bound = crate::domain::Timestamp::from_micros(LAST);
+        let bound = Timestamp::from_micros(LAST);
         store.prune_audit(&Upkeep::begin(), bound).await.unwrap();
         store.close().await;
         std::fs::copy(&aside, &path).unwrap();
