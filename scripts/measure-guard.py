@@ -4,7 +4,7 @@
 usage: measure-guard.py BINARY [audit] [timing] [erasure]
 
 audit    what it costs that a read waits until its row of the audit trail is on the disk: two servers, one that has reads
-         wait, asked in turn
+         wait, asked in turn; and of the mean search on each, how much its row took, by the server's own figures
 timing   whether a patient's token can tell by the clock that others' and labelled records exist: two servers, one with
          them and one without, asked in turn; AUC 0.5 is no difference
 erasure  from asking for an erasure, and from sending that a record is gone, to the first search without it, while four
@@ -48,7 +48,7 @@ class Server:
         for line in self.process.stderr:
             fields = json.loads(line).get("fields", {}) if line.startswith("{") else {}
             if fields.get("message") == "serving":
-                self.address = fields["address"]
+                self.address, self.operations = fields["address"], fields["operations"]
                 break
         else:
             sys.exit("the server didn't start")
@@ -60,6 +60,14 @@ class Server:
 
     def client(self, token):
         return Client(self.address, token)
+
+    def figures(self):
+        """Each series of the metrics with its value."""
+        connection = http.client.HTTPConnection(self.operations, timeout=60)
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        connection.close()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
     def stop(self):
         self.process.terminate()
@@ -168,11 +176,29 @@ def audit(binary, folder):
                                                     "patient": "p1"}),
     }
     print("\n| audit | p50 ms, the row on the disk later | before the answer |\n|---|---:|---:|")
+    spent = []
     for name, request in requests.items():
+        before = [server.figures() for server in servers]
         taken = in_turn(400, lambda side, n: clients[side].ask(*request(n)))
         print(f"| {name} | {statistics.median(taken[0]):.2f} | {statistics.median(taken[1]):.2f} |")
+        if name == "search":
+            spent = [of_the_searches(server.figures(), earlier) for server, earlier in zip(servers, before)]
+    print("\n| the searches, by the servers' figures | the row on the disk later | before the answer |\n|---|---:|---:|")
+    print("| mean search, ms | " + " | ".join(f"{search * 1e3:.3f}" for search, _ in spent) + " |")
+    print("| mean wait for its row, ms | " + " | ".join(f"{row * 1e3:.3f}" for _, row in spent) + " |")
+    print("| share | " + " | ".join(f"{row / search:.1%}" for search, row in spent) + " |")
     for server in servers:
         server.stop()
+
+
+def of_the_searches(figures, earlier):
+    """Mean seconds of a search, and of its wait for the audit row, where nothing but searches came in between."""
+    def mean(name, label=""):
+        def grown(kind):
+            series = [key for key in figures if key.startswith(f"anamnesis_{name}_seconds_{kind}{{") and label in key]
+            return sum(figures[key] - earlier.get(key, 0) for key in series)
+        return grown("sum") / grown("count")
+    return mean("search_latency"), mean("audit", 'class="read"')
 
 
 def ids(server, cleared):

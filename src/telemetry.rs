@@ -38,6 +38,12 @@ pub struct OutcomeLabel {
     pub outcome: String,
 }
 
+/// What was recorded: `read`, `write`, `admin`, `break_glass` or `refusal`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClassLabel {
+    pub class: String,
+}
+
 /// `urgent` (somebody waits) or `bulk`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct LaneLabel {
@@ -52,6 +58,7 @@ pub struct ModelLabel {
 }
 
 type LaneFamily = Family<LaneLabel, Histogram, fn() -> Histogram>;
+type AuditFamily = Family<ClassLabel, Histogram, fn() -> Histogram>;
 type LatencyFamily = Family<OutcomeLabel, Histogram, fn() -> Histogram>;
 
 /// All that is counted, in one registry. Shared behind an `Arc`.
@@ -75,6 +82,8 @@ pub struct Metrics {
     pub event_to_searchable: Histogram,
     pub search_latency: LatencyFamily,
     pub answer_latency: LatencyFamily,
+    /// How long requests waited for their rows of the audit trail.
+    pub audit_time: AuditFamily,
     pub index_chunks: Gauge<i64, AtomicI64>,
     pub index_watermark: Gauge<i64, AtomicI64>,
     pub newest_change: Gauge<i64, AtomicI64>,
@@ -102,6 +111,11 @@ fn fast_histogram() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0])
 }
 
+/// A row of a read takes some hundredths of a millisecond, one that waits for the disk as long as that takes.
+fn row_histogram() -> Histogram {
+    Histogram::new([0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0])
+}
+
 fn slow_histogram() -> Histogram {
     Histogram::new([0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0])
 }
@@ -121,6 +135,7 @@ impl Default for Metrics {
             event_to_searchable: slow_histogram(),
             search_latency: Family::new_with_constructor(fast_histogram as fn() -> Histogram),
             answer_latency: Family::new_with_constructor(fast_histogram as fn() -> Histogram),
+            audit_time: Family::new_with_constructor(row_histogram as fn() -> Histogram),
             index_chunks: Gauge::default(),
             index_watermark: Gauge::default(),
             newest_change: Gauge::default(),
@@ -170,6 +185,7 @@ impl Metrics {
         );
         registry.register_with_unit("search_latency", "Search", Unit::Seconds, self.search_latency.clone());
         registry.register_with_unit("answer_latency", "Answer", Unit::Seconds, self.answer_latency.clone());
+        registry.register_with_unit("audit", "Wait for the audit row", Unit::Seconds, self.audit_time.clone());
         registry.register("index_chunks", "Chunks in the index", self.index_chunks.clone());
         registry.register("index_watermark", "Last change that the index shows", self.index_watermark.clone());
         registry.register("newest_change", "Last change in the store", self.newest_change.clone());

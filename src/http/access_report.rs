@@ -64,7 +64,7 @@ pub async fn read_access_report(
         outcome: if found.is_some() { "success" } else { "not_found" },
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     let records = found.ok_or_else(Problem::not_found)?;
     Ok(Json(AccessReportResponse {
         patient: patient.to_string(),

@@ -161,7 +161,7 @@ impl Audit<'_> {
             outcome: if documents.is_empty() { "empty" } else { "success" },
             request_id: self.request_id.as_str(),
         };
-        Ok(self.app.store.audit(self.access, &row).await?)
+        Ok(self.app.audit(self.access, &row).await?)
     }
 }
 

@@ -43,7 +43,7 @@ pub async fn refusal(request: &ServiceRequest, problem: Problem) -> Problem {
     let id = request.extensions().get::<RequestId>().cloned();
     let action = route(request.method().as_str(), request.match_pattern());
     let who = Stranger { tenant: &app.config.tenant, caller: "unknown", class: "refusal" };
-    match app.store.audit_stranger(&who, &row(&action, "refused", id.as_ref())).await {
+    match app.audit_stranger(&who, &row(&action, "refused", id.as_ref())).await {
         Ok(()) => problem,
         Err(error) => error.into(),
     }
@@ -60,17 +60,17 @@ pub async fn outcome<B>(response: &ServiceResponse<B>, access: Option<&Access>) 
     let row = row(&action, outcome_word(response.status()), id.as_ref());
     match access {
         Some(access) if access.is_audited() => Ok(()),
-        Some(access) => Ok(app.store.audit(access, &row).await?),
+        Some(access) => Ok(app.audit(access, &row).await?),
         None if response.status() == StatusCode::UNAUTHORIZED => {
             let lets_through = BRAKE.lets_through(Timestamp::now().as_micros().div_euclid(1_000_000));
             let who = Stranger { tenant: &app.config.tenant, caller: "unknown", class: "refusal" };
-            if lets_through { Ok(app.store.audit_stranger(&who, &row).await?) } else { Ok(()) }
+            if lets_through { Ok(app.audit_stranger(&who, &row).await?) } else { Ok(()) }
         }
         None => {
             let source = request.match_info().get("source").unwrap_or("unknown");
             let caller = format!("source:{source}");
             let who = Stranger { tenant: &app.config.tenant, caller: &caller, class: "write" };
-            Ok(app.store.audit_stranger(&who, &row).await?)
+            Ok(app.audit_stranger(&who, &row).await?)
         }
     }
 }

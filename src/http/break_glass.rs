@@ -81,7 +81,7 @@ pub async fn break_glass(
         outcome: "success",
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     tracing::warn!(grant = report.glass.id, "a glass was broken");
     Ok(Json(BreakGlassResponse {
         grant: report.glass.id,

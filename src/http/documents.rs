@@ -135,7 +135,7 @@ async fn record(
         outcome: if found.is_some() { "success" } else { "not_found" },
         request_id: request_id.as_str(),
     };
-    app.store.audit(access, &row).await
+    app.audit(access, &row).await
 }
 
 fn content_type(format: Format) -> &'static str {

@@ -86,7 +86,7 @@ pub async fn count(
         outcome: if counts.documents == 0 { "empty" } else { "success" },
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     let counts = app.disclose.counts(&access, counts).await?.into_inner();
     Ok(Json(FacetsResponse {
         documents: counts.documents,

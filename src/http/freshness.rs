@@ -29,6 +29,6 @@ pub async fn read_freshness(app: Data<App>, access: Reader, request_id: RequestI
         outcome: "success",
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     Ok(Json(Freshness::from(&app.freshness.run(&access)?)))
 }

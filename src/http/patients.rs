@@ -73,7 +73,7 @@ pub async fn list_patients(
     let found = app.store.patients(&access, after.as_ref().map(PatientId::as_str), limit).await?;
     let outcome = if found.is_empty() { "empty" } else { "success" };
     let row = AuditRow { action: "patients", patient: None, documents: &[], outcome, request_id: request_id.as_str() };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     let found = app.disclose.patients(&access, found).await?.into_inner();
     let next = if found.len() == limit { found.last().map(|patient| patient.id.to_string()) } else { None };
     let body = |patient: crate::adapters::store::PatientSummary| PatientBody {
@@ -145,7 +145,7 @@ pub async fn read_context(
         outcome: if found.is_some() { "success" } else { "empty" },
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     let view = app.disclose.context(&access, found.ok_or_else(Problem::not_found)?).await?;
     let freshness = app.freshness.run(&access)?;
     let now = Timestamp::now();

@@ -198,7 +198,7 @@ pub async fn search(
         outcome: if documents.is_empty() { "empty" } else { "success" },
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     let outcome = OutcomeLabel { outcome: row.outcome.to_owned() };
     app.metrics.search_latency.get_or_create(&outcome).observe(seconds(started.elapsed()));
     let retrieved = app.disclose.retrieved(&access, retrieved).await?;

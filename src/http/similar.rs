@@ -98,7 +98,7 @@ pub async fn find_similar(
         outcome: if found.is_some() { "success" } else { "not_found" },
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     let found = app.disclose.similar(&access, found.ok_or_else(Problem::not_found)?).await?;
     let now = Timestamp::now();
     let used: Vec<_> = found.documents.iter().map(|similar| &similar.document.source).collect();

@@ -16,3 +16,4 @@ mod server;
 mod shutdown;
 #[path = "../support/tiny_model.rs"]
 mod tiny_model;
+mod trail;

@@ -11,8 +11,11 @@ use crate::builders::{bundle, note, patient};
 use crate::harness::{Server, text};
 use crate::tokens::{self, ADMIN, READER, SENDER};
 
+/// The database of the trail, below the data folder.
+pub const TRAIL: &str = "audit/trail.sqlite";
+
 async fn database(server: &Server) -> SqlitePool {
-    let options = SqliteConnectOptions::new().filename(server.app.config.store_path());
+    let options = SqliteConnectOptions::new().filename(server.app.config.data_dir.join(TRAIL));
     SqlitePool::connect_with(options).await.unwrap()
 }
 
@@ -174,7 +177,8 @@ impl Trail {
         let folder = tempfile::tempdir().unwrap();
         copy(self.folder.path(), folder.path());
         let path = folder.path().join("store.sqlite");
-        let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path)).await.unwrap();
+        let database = folder.path().join(TRAIL);
+        let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(database)).await.unwrap();
         for statement in statements {
             execute(&pool, statement).await;
         }

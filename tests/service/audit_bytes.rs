@@ -7,7 +7,7 @@ use anamnesis::adapters::store::Store;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, FromRow, SqlitePool};
 
-use crate::audit::Trail;
+use crate::audit::{TRAIL, Trail};
 
 const TEXTS: [&str; 12] = [
     "tenant",
@@ -44,7 +44,8 @@ impl Bench {
     async fn new() -> Self {
         let trail = Trail::new().await;
         let path = trail.folder.path().join("store.sqlite");
-        let options = SqliteConnectOptions::new().filename(&path).synchronous(SqliteSynchronous::Off);
+        let database = trail.folder.path().join(TRAIL);
+        let options = SqliteConnectOptions::new().filename(database).synchronous(SqliteSynchronous::Off);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
         let store = Store::open(&path).await.unwrap();
         let mut bench = Self { audit: trail.folder.path().join("audit"), pool, store, rows: 0, _trail: trail };
@@ -198,12 +199,12 @@ async fn is_file_found(bench: &Bench, name: &str) -> bool {
         return bench.is_found().await;
     }
     // The key is read when a store is opened, so another one looks.
-    let Ok(store) = Store::open(&database(&bench.audit)).await else { return true };
+    let Ok(store) = Store::open(&store_of(&bench.audit)).await else { return true };
     let is_found = store.verify_audit(&Upkeep::begin()).await.map_or(true, |verdict| !verdict.is_whole());
     store.close().await;
     is_found
 }
 
-fn database(audit: &Path) -> PathBuf {
+fn store_of(audit: &Path) -> PathBuf {
     audit.with_file_name("store.sqlite")
 }

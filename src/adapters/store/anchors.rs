@@ -67,6 +67,15 @@ impl Anchors {
         self.folder.join("head").exists()
     }
 
+    /// How far the trail came by the last note, if its signature holds.
+    pub fn head(&self) -> io::Result<Option<Anchor>> {
+        let noted = parse(&read_if_there(&self.folder.join("head"))?).pop();
+        Ok(noted.and_then(|signed| {
+            let anchor = Anchor { sequence: signed.sequence, hash: signed.hash };
+            self.holds(END, &anchor, &signed.signature).then_some(anchor)
+        }))
+    }
+
     /// Notes the new end of the trail.
     pub fn set(&mut self, end: &Anchor) -> io::Result<()> {
         let line = self.line(END, end);

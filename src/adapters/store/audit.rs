@@ -1,9 +1,7 @@
 //! The audit trail: a row for each read and write, on disk before the bytes leave, each chained to the one before.
 //!
 //! What the chain can't show by itself, that its end was cut or that all of it was written anew, the anchors beside the
-//! database show. `audit_writer` writes the rows.
-
-use std::path::Path;
+//! database show. `audit_writer` writes the rows, `trail` opens their database.
 
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -24,6 +22,14 @@ pub struct AuditRow<'a> {
     /// `success`, `empty`, `not_found`, `denied`, `refused`, `failed`.
     pub outcome: &'static str,
     pub request_id: &'a str,
+}
+
+impl AuditRow<'_> {
+    /// `read`, `write` or `admin` by its name or its route; `break_glass` whatever is done under a broken glass.
+    pub fn class(&self, access: &Access) -> &'static str {
+        let is_emergency = access.glass().is_some() || self.action == "break_glass";
+        if is_emergency { "break_glass" } else { class_of(self.action) }
+    }
 }
 
 /// Who came without a token that opens anything: a sender with a source's secret, or nobody known.
@@ -91,9 +97,8 @@ fn class_of(action: &str) -> &'static str {
 impl Store {
     /// Writes the row and waits for the disk. No row, no answer.
     pub async fn audit(&self, access: &Access, row: &AuditRow<'_>) -> Result<(), StoreError> {
-        let is_emergency = access.glass().is_some() || row.action == "break_glass";
         let record = AuditRecord {
-            class: if is_emergency { "break_glass" } else { class_of(row.action) }.to_owned(),
+            class: row.class(access).to_owned(),
             break_glass: access.glass().map(|glass| glass.id.clone()),
             client: access.client().map(str::to_owned),
             purpose: access.purpose().map(str::to_owned),
@@ -123,7 +128,16 @@ impl Store {
         patient: Option<&PatientId>,
         limit: i64,
     ) -> Result<Vec<AuditRecord>, StoreError> {
-        self.trail(permit.tenant().as_str(), after, patient, limit).await
+        let tenant = permit.tenant().as_str();
+        let rows = match patient {
+            Some(patient) => self.rows_about(tenant, patient, "sequence", after, limit).await?,
+            None => {
+                let select = format!("{COLUMNS} WHERE tenant = $1 AND sequence > $2 ORDER BY sequence LIMIT $3");
+                let query = sqlx::query_as(AssertSqlSafe(select)).bind(tenant).bind(after).bind(limit);
+                query.fetch_all(&self.trail).await?
+            }
+        };
+        Ok(records(rows))
     }
 
     /// The rows about a patient, for that patient: the newest, newest first.
@@ -138,40 +152,41 @@ impl Store {
         if access.launch_patient() != Some(patient) {
             return Ok(None);
         }
-        let select = format!("{COLUMNS} WHERE tenant = $1 AND {} ORDER BY sequence DESC LIMIT $3", sqlite::AUDIT_ABOUT);
-        let rows: Vec<StoredRow> = sqlx::query_as(AssertSqlSafe(select))
-            .bind(access.tenant().as_str())
-            .bind(patient.as_str())
-            .bind(limit)
-            .fetch_all(&self.reader)
-            .await?;
-        Ok(Some(rows.into_iter().map(|row| row.record().0).collect()))
+        let tenant = access.tenant().as_str();
+        let rows = self.rows_about(tenant, patient, "sequence DESC", 0, limit).await?;
+        Ok(Some(records(rows)))
     }
 
-    async fn trail(
+    /// The store tells which documents are the patient's, the trail which rows name one of them.
+    async fn rows_about(
         &self,
         tenant: &str,
+        patient: &PatientId,
+        order: &str,
         after: i64,
-        patient: Option<&PatientId>,
         limit: i64,
-    ) -> Result<Vec<AuditRecord>, StoreError> {
-        let about = if patient.is_some() { sqlite::AUDIT_ABOUT } else { "$2 IS NULL" };
-        let select = format!("{COLUMNS} WHERE tenant = $1 AND {about} AND sequence > $3 ORDER BY sequence LIMIT $4");
-        let rows: Vec<StoredRow> = sqlx::query_as(AssertSqlSafe(select))
+    ) -> Result<Vec<StoredRow>, StoreError> {
+        const DOCUMENTS: &str = "SELECT DISTINCT id FROM document WHERE tenant = $1 AND patient = $2";
+        let documents: Vec<String> =
+            sqlx::query_scalar(DOCUMENTS).bind(tenant).bind(patient.as_str()).fetch_all(&self.reader).await?;
+        let about = sqlite::AUDIT_ABOUT;
+        let select = format!("{COLUMNS} WHERE tenant = $1 AND {about} AND sequence > $4 ORDER BY {order} LIMIT $5");
+        let rows = sqlx::query_as(AssertSqlSafe(select))
             .bind(tenant)
-            .bind(patient.map(PatientId::as_str))
+            .bind(patient.as_str())
+            .bind(serde_json::to_string(&documents).expect("texts always serialize"))
             .bind(after)
             .bind(limit)
-            .fetch_all(&self.reader)
+            .fetch_all(&self.trail)
             .await?;
-        Ok(rows.into_iter().map(|row| row.record().0).collect())
+        Ok(rows)
     }
 
     /// Walks the whole trail, row by row, and holds it against its anchors.
     pub async fn verify_audit(&self, _upkeep: &Upkeep) -> Result<AuditVerdict, StoreError> {
         const CUT: &str = "SELECT sequence, hash FROM audit_cut ORDER BY sequence DESC LIMIT 1";
         const PAGE: i64 = 4096;
-        let cut: Option<(i64, String)> = sqlx::query_as(CUT).fetch_optional(&self.reader).await?;
+        let cut: Option<(i64, String)> = sqlx::query_as(CUT).fetch_optional(&self.trail).await?;
         let (anchors, mut verdict) = self.anchors.read().map_err(StoreError::Anchor)?;
         if let Some((sequence, hash)) = &cut {
             let cut = Anchor { sequence: *sequence, hash: hash.clone() };
@@ -186,7 +201,7 @@ impl Store {
         let select = format!("{COLUMNS} WHERE sequence > $1 ORDER BY sequence LIMIT $2");
         loop {
             let page: Vec<StoredRow> =
-                sqlx::query_as(AssertSqlSafe(select.clone())).bind(before).bind(PAGE).fetch_all(&self.reader).await?;
+                sqlx::query_as(AssertSqlSafe(select.clone())).bind(before).bind(PAGE).fetch_all(&self.trail).await?;
             if page.is_empty() {
                 break;
             }
@@ -222,7 +237,7 @@ impl Store {
     pub async fn prune_audit(&self, _upkeep: &Upkeep, bound: Timestamp) -> Result<u64, StoreError> {
         const LAST: &str = "SELECT sequence, hash FROM audit WHERE sequence < (SELECT COALESCE(MIN(sequence), \
             (SELECT MAX(sequence) + 1 FROM audit)) FROM audit WHERE at >= $1) ORDER BY sequence DESC LIMIT 1";
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = sqlite::begin_write(&self.trail).await?;
         let last: Option<(i64, String)> =
             sqlx::query_as(LAST).bind(bound.as_micros()).fetch_optional(&mut *transaction).await?;
         let Some((sequence, hash)) = last else { return Ok(0) };
@@ -243,11 +258,11 @@ impl Store {
     pub(super) async fn chain_earlier_rows(&self) -> Result<(), StoreError> {
         const UNCHAINED: &str = "SELECT EXISTS (SELECT 1 FROM audit) AND NOT EXISTS \
             (SELECT 1 FROM audit WHERE hash IS NOT NULL)";
-        let is_new: bool = sqlx::query_scalar(UNCHAINED).fetch_one(&self.reader).await?;
+        let is_new: bool = sqlx::query_scalar(UNCHAINED).fetch_one(&self.trail).await?;
         if !is_new || self.anchors.exist() {
             return Ok(());
         }
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = sqlite::begin_write(&self.trail).await?;
         let select = format!("{COLUMNS} ORDER BY sequence");
         let rows: Vec<StoredRow> = sqlx::query_as(AssertSqlSafe(select)).fetch_all(&mut *transaction).await?;
         let mut hash = AuditRecord::genesis();
@@ -263,6 +278,10 @@ impl Store {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+fn records(rows: Vec<StoredRow>) -> Vec<AuditRecord> {
+    rows.into_iter().map(|row| row.record().0).collect()
 }
 
 fn record_of(tenant: &str, caller: &str, row: &AuditRow<'_>) -> AuditRecord {
@@ -281,9 +300,4 @@ fn record_of(tenant: &str, caller: &str, row: &AuditRow<'_>) -> AuditRecord {
         outcome: row.outcome.to_owned(),
         request_id: row.request_id.to_owned(),
     }
-}
-
-/// Where the anchors of the database at `path` lie.
-pub(super) fn anchors_of(path: &Path) -> std::path::PathBuf {
-    path.parent().unwrap_or(Path::new("")).join("audit")
 }

@@ -5,9 +5,8 @@
 //! doesn't wait for that unless it is told to, it is the first, or the disk failed the rows before; a write, an act of an
 //! administrator and whoever breaks the glass do.
 //!
-//! Where the database is being written, the row goes to that thread instead, which takes its turn with the other writers
-//! of this process in their pool's order: at the file's lock, whoever waits is overtaken by whoever comes at the right
-//! moment.
+//! Where somebody else is writing (another row, another process, whoever removes old rows) the row goes to that thread
+//! instead, which waits.
 
 use std::fs::File;
 use std::io;
@@ -16,31 +15,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior, params};
-use tokio::runtime::Handle;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
 use super::anchors::{Anchor, Anchors};
-use super::sqlite::{self, Pool};
+use super::{StoreError, sqlite, trail};
 use crate::domain::AuditRecord;
 
 const QUEUE: usize = 1024;
 const MOST_TOGETHER: usize = 256;
 /// How long rows of reads wait for others before they are brought to the disk.
 const SOON: Duration = Duration::from_millis(50);
-/// Rows after which the log is folded into the database: no other writer may come by to do it.
+/// Rows after which the log is folded into the database: nobody else does it.
 const FOLD_EVERY: i64 = 4_096;
 
-/// A row goes in behind the end that its hash is chained to, or not at all: another process may have written since.
+/// A row goes in behind the end that its hash is chained to, or not at all: another process may have written since. Where
+/// that end was taken away it goes in all the same, and leaves the gap to be seen.
 const APPEND: &str = "INSERT INTO audit (sequence, tenant, at, caller, client, purpose, class, break_glass, action, \
     patient, documents, outcome, request_id, hash) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 \
-    WHERE (SELECT value FROM counter WHERE name = 'audit') = ?15";
+    WHERE COALESCE((SELECT MAX(sequence) FROM audit), (SELECT MAX(sequence) FROM audit_cut), 0) <= ?15";
 
-/// The newest number, and the hash that the chain ends with.
-const END: &str = "SELECT (SELECT value FROM counter WHERE name = 'audit'), \
-    COALESCE((SELECT hash FROM audit ORDER BY sequence DESC LIMIT 1), \
-    (SELECT hash FROM audit_cut ORDER BY sequence DESC LIMIT 1))";
+/// The newest row and its hash, else those of the last that was removed.
+const END: &str = "SELECT sequence, hash FROM audit UNION ALL SELECT sequence, hash FROM audit_cut \
+    ORDER BY sequence DESC LIMIT 1";
 
 /// The thread that brings rows to the disk ends with the last handle.
 #[derive(Clone)]
@@ -66,22 +63,21 @@ enum Message {
 type Told = oneshot::Sender<Result<(), StoreError>>;
 
 impl Auditing {
-    /// Within a runtime.
-    pub fn begin(path: &Path, turns: Pool, anchors: Anchors, reads_wait: bool) -> io::Result<Self> {
+    pub fn begin(path: &Path, anchors: Anchors, reads_wait: bool) -> Result<Self, StoreError> {
         let (queue, messages) = mpsc::channel(QUEUE);
-        let chain = Arc::new(Mutex::new(Chain { path: path.to_owned(), connection: None, end: None }));
+        let noted = anchors.head().map_err(StoreError::Anchor)?;
+        let chain = Arc::new(Mutex::new(Chain::new(path, noted)));
         let is_proved = Proved::default();
         let keeper = Keeper {
             path: path.to_owned(),
             chain: chain.clone(),
-            runtime: Handle::current(),
-            turns,
             anchors,
             anchored: 0,
             folded: None,
             is_proved: is_proved.clone(),
         };
-        std::thread::Builder::new().name("audit".to_owned()).spawn(move || keeper.run(messages))?;
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || keeper.run(messages));
+        thread.map_err(StoreError::Thread)?;
         Ok(Self { chain, queue, reads_wait, is_due: Arc::default(), is_proved })
     }
 
@@ -129,6 +125,8 @@ impl Auditing {
     pub async fn close(&self) {
         // What went wrong has been told in the log.
         let _ = self.sync().await;
+        // The log goes with its last connection, and the next one has to be proved anew.
+        self.is_proved.store(false, Ordering::Release);
         locked(&self.chain).connection = None;
     }
 
@@ -152,11 +150,18 @@ struct Chain {
     path: PathBuf,
     /// Opened by the first row, and anew by the first after it was closed.
     connection: Option<Connection>,
+    /// What the anchors knew of the end at the start. The first row goes in behind it even if rows were cut since, so
+    /// that a gap shows it: the anchor itself will be written over.
+    noted: Option<Anchor>,
     /// `None` before the first row.
     end: Option<Anchor>,
 }
 
 impl Chain {
+    fn new(path: &Path, noted: Option<Anchor>) -> Self {
+        Self { path: path.to_owned(), connection: None, noted, end: None }
+    }
+
     /// Appends them in one transaction, chained to what is there.
     fn append(&mut self, records: &[AuditRecord], patience: Duration) -> rusqlite::Result<()> {
         let connection = match &mut self.connection {
@@ -165,7 +170,7 @@ impl Chain {
         };
         connection.busy_timeout(patience)?;
         // A failure leaves the end as it was known: should it be another by then, nothing goes in behind it.
-        let mut end = match &self.end {
+        let mut end = match self.end.as_ref().or(self.noted.as_ref()) {
             Some(end) => end.clone(),
             None => end_of_chain(connection)?,
         };
@@ -234,12 +239,10 @@ fn locked(chain: &Mutex<Chain>) -> MutexGuard<'_, Chain> {
     chain.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Brings rows to the disk, and writes those that have to wait for their turn.
+/// Brings rows to the disk, and writes those that have to wait.
 struct Keeper {
     path: PathBuf,
     chain: Arc<Mutex<Chain>>,
-    runtime: Handle,
-    turns: Pool,
     anchors: Anchors,
     /// The number up to which the trail is anchored.
     anchored: i64,
@@ -250,9 +253,6 @@ struct Keeper {
 
 impl Keeper {
     fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        let runtime = self.runtime.clone();
-        // A turn is given back by a task.
-        let _within = runtime.enter();
         while let Some(first) = messages.blocking_recv() {
             let mut together = vec![first];
             while together.len() < MOST_TOGETHER {
@@ -287,7 +287,6 @@ impl Keeper {
     }
 
     fn append(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
-        let _turn = self.runtime.block_on(self.turns.acquire())?;
         Ok(locked(&self.chain).append(records, sqlite::BUSY_TIMEOUT)?)
     }
 
@@ -302,6 +301,9 @@ impl Keeper {
             // Folded into the database, which was synced for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::Log(error)),
+        }
+        if !self.is_proved.load(Ordering::Acquire) {
+            trail::sync_folder(&self.path).map_err(StoreError::Log)?;
         }
         self.anchors.set(&end).map_err(StoreError::Anchor)?;
         self.anchored = end.sequence;
@@ -333,21 +335,26 @@ fn tell(waiting: impl IntoIterator<Item = Told>, is_done: bool) {
 }
 
 fn end_of_chain(connection: &Connection) -> rusqlite::Result<Anchor> {
-    connection.query_row(END, [], |row| {
+    let end = connection.query_row(END, [], |row| {
         let hash: Option<String> = row.get(1)?;
         Ok(Anchor { sequence: row.get(0)?, hash: hash.unwrap_or_else(AuditRecord::genesis) })
-    })
+    });
+    Ok(end.optional()?.unwrap_or_else(|| Anchor { sequence: 0, hash: AuditRecord::genesis() }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
     use std::time::Duration;
 
     use rusqlite::TransactionBehavior;
+    use tempfile::TempDir;
 
-    use super::{Chain, sqlite};
-    use crate::adapters::store::Store;
-    use crate::domain::{AuditRecord, Timestamp};
+    use super::{Chain, sqlite, trail};
+    use crate::access::Upkeep;
+    use crate::adapters::store::{AuditRow, Store, Stranger};
+    use crate::domain::{AuditFault, AuditRecord, Timestamp};
 
     fn record() -> AuditRecord {
         AuditRecord {
@@ -367,13 +374,28 @@ mod tests {
         }
     }
 
+    async fn opened() -> (TempDir, Store) {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(&store_in(folder.path())).await.unwrap();
+        (folder, store)
+    }
+
+    fn store_in(folder: &Path) -> PathBuf {
+        folder.join("store.sqlite")
+    }
+
+    async fn read(store: &Store) {
+        let who = Stranger { tenant: "north", caller: "reader", class: "read" };
+        let row = AuditRow { action: "search", patient: None, documents: &[], outcome: "success", request_id: "1" };
+        store.audit_stranger(&who, &row).await.unwrap();
+    }
+
     /// Whoever waits for the rows before to be on the disk waits for that end.
     #[tokio::test]
     async fn a_row_that_finds_the_database_busy_leaves_the_end_known() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.sqlite");
-        let store = Store::open(&path).await.unwrap();
-        let mut chain = Chain { path: path.clone(), connection: None, end: None };
+        let (folder, store) = opened().await;
+        let path = trail::path_of(&store_in(folder.path()));
+        let mut chain = Chain::new(&path, None);
         let end = |chain: &Chain| chain.end.as_ref().map(|end| end.sequence);
         chain.append(&[record()], Duration::ZERO).unwrap();
         let mut other = sqlite::open_near_writer(&path).unwrap();
@@ -382,10 +404,82 @@ mod tests {
         assert_eq!(end(&chain), Some(1));
         writing.rollback().unwrap();
         // Another process appends meanwhile; then several at once.
-        Chain { path, connection: None, end: None }.append(&[record()], Duration::ZERO).unwrap();
+        Chain::new(&path, None).append(&[record()], Duration::ZERO).unwrap();
         chain.append(&[record(), record()], Duration::ZERO).unwrap();
         assert_eq!(end(&chain), Some(4));
-        let verdict = store.verify_audit(&crate::access::Upkeep::begin()).await.unwrap();
+        let verdict = store.verify_audit(&Upkeep::begin()).await.unwrap();
         assert_eq!((verdict.rows, verdict.last), (4, Some(4)));
+    }
+
+    #[tokio::test]
+    async fn a_row_is_written_while_records_are_taken_in() {
+        let (_folder, store) = opened().await;
+        let taking_in = store.begin_write().await.unwrap();
+        read(&store).await;
+        taking_in.rollback().await.unwrap();
+        assert_eq!(store.verify_audit(&Upkeep::begin()).await.unwrap().rows, 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn rows_that_come_while_old_ones_are_removed_are_chained_to_the_last_of_them() {
+        const READERS: u64 = 4;
+        const READS: u64 = 50;
+        let (_folder, store) = opened().await;
+        let store = Arc::new(store);
+        let reading: Vec<_> = (0..READERS)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    for _ in 0..READS {
+                        read(&store).await;
+                    }
+                })
+            })
+            .collect();
+        let (upkeep, mut removed) = (Upkeep::begin(), 0);
+        while reading.iter().any(|reading| !reading.is_finished()) {
+            removed += store.prune_audit(&upkeep, Timestamp::now()).await.unwrap();
+        }
+        for reading in reading {
+            reading.await.unwrap();
+        }
+        read(&store).await;
+        let verdict = store.verify_audit(&upkeep).await.unwrap();
+        assert_eq!(verdict.faults, []);
+        assert!(removed > 0);
+        assert_eq!(removed + verdict.rows, READERS * READS + 1);
+    }
+
+    #[tokio::test]
+    async fn after_every_row_was_removed_the_next_is_chained_to_the_last() {
+        let (folder, store) = opened().await;
+        for _ in 0..3 {
+            read(&store).await;
+        }
+        assert_eq!(store.prune_audit(&Upkeep::begin(), Timestamp::now()).await.unwrap(), 3);
+        store.close().await;
+        let again = Store::open(&store_in(folder.path())).await.unwrap();
+        read(&again).await;
+        let verdict = again.verify_audit(&Upkeep::begin()).await.unwrap();
+        assert_eq!((verdict.first, verdict.last, verdict.faults), (Some(4), Some(4), vec![]));
+    }
+
+    /// The anchor of what was cut is written over by the next row's.
+    #[tokio::test]
+    async fn an_end_that_is_cut_while_nobody_serves_leaves_a_gap() {
+        let (folder, store) = opened().await;
+        for _ in 0..4 {
+            read(&store).await;
+        }
+        store.close().await;
+        let path = store_in(folder.path());
+        let trail = sqlite::open_near_writer(&trail::path_of(&path)).unwrap();
+        trail.execute("DELETE FROM audit WHERE sequence > 2", []).unwrap();
+        drop(trail);
+        let again = Store::open(&path).await.unwrap();
+        read(&again).await;
+        let verdict = again.verify_audit(&Upkeep::begin()).await.unwrap();
+        assert!(verdict.faults.contains(&AuditFault::Missing(5)), "{:?}", verdict.faults);
+        assert_eq!(verdict.last, Some(5));
     }
 }

@@ -1,4 +1,5 @@
-//! The record of everything: landed bytes, document versions, facts, changes, jobs, audit.
+//! The record of everything: landed bytes, document versions, facts, changes, jobs, and, in a database of its own, the
+//! audit trail.
 //!
 //! The pools are private to this module. Reads for people take an [`crate::access::Access`], administrative
 //! ones a [`crate::access::Permit`], background ones an [`crate::access::Upkeep`].
@@ -35,6 +36,7 @@ mod sources;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod waiting;
 mod webhooks;
 
@@ -120,13 +122,14 @@ pub struct AuditSettings<'a> {
     pub reads_wait: bool,
 }
 
-/// The database, open for reading by many and writing by one.
+/// The database, open for reading by many and writing by one, and that of the audit trail.
 #[derive(Clone)]
 pub struct Store {
     reader: Pool,
     near: Near,
     writer: Pool,
     landing: Landing,
+    trail: Pool,
     auditing: Auditing,
     anchors: Anchors,
     backlog: Arc<Backlog>,
@@ -143,18 +146,20 @@ impl Store {
         sqlite::MIGRATOR.run(&writer).await?;
         let backlog = Arc::new(Backlog::default());
         let landing = Landing::begin(writer.clone(), backlog.clone());
-        let anchors = Anchors::open(&audit::anchors_of(path), audit.key_file).map_err(StoreError::Anchor)?;
-        let auditing =
-            Auditing::begin(path, writer.clone(), anchors.clone(), audit.reads_wait).map_err(StoreError::Thread)?;
-        let store = Self { reader, near: Near::new(path), writer, landing, auditing, anchors, backlog };
+        let trail = trail::open(path, &reader, &writer).await?;
+        let anchors = Anchors::open(&trail::folder_of(path), audit.key_file).map_err(StoreError::Anchor)?;
+        let auditing = Auditing::begin(&trail::path_of(path), anchors.clone(), audit.reads_wait)?;
+        let store = Self { reader, near: Near::new(path), writer, landing, trail, auditing, anchors, backlog };
         store.measure_backlog().await?;
         store.chain_earlier_rows().await?;
         Ok(store)
     }
 
-    /// Whether the database answers.
+    /// Whether the databases answer.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.reader).await?;
+        for pool in [&self.reader, &self.trail] {
+            sqlx::query("SELECT 1").execute(pool).await?;
+        }
         Ok(())
     }
 
@@ -162,6 +167,7 @@ impl Store {
     pub async fn close(&self) {
         self.near.close();
         self.auditing.close().await;
+        self.trail.close().await;
         self.reader.close().await;
         self.writer.close().await;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::StoreError;
 
@@ -15,8 +15,11 @@ pub type Connection = SqliteConnection;
 pub type WriteTransaction<'a> = Transaction<'a, Engine>;
 
 pub static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+pub static TRAIL_MIGRATOR: Migrator = sqlx::migrate!("migrations/audit");
 
 const READERS: u32 = 8;
+/// Auditors, patients who ask who saw them, and whoever removes what is past its retention.
+const TRAIL_CONNECTIONS: u32 = 4;
 /// Pages that a connection keeps in memory, in KiB: ids are hashes, so a batch touches pages all over the indexes.
 const WRITER_CACHE_KIB: u32 = 64 * 1024;
 const READER_CACHE_KIB: u32 = 8 * 1024;
@@ -29,6 +32,25 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pool of readers and a pool of the one writer: writers queue here, in order, not at the file's lock.
 pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
+    let options = options(path)?;
+    // A negative size is in KiB, whatever the size of a page.
+    let cached = |kib: u32| options.clone().pragma("cache_size", format!("-{kib}"));
+    let writer = pool(1).connect_with(cached(WRITER_CACHE_KIB)).await?;
+    let reader = pool(READERS).connect_with(cached(READER_CACHE_KIB)).await?;
+    Ok((reader, writer))
+}
+
+/// A pool for the audit trail's own database.
+pub async fn open_trail(path: &Path) -> Result<Pool, StoreError> {
+    Ok(pool(TRAIL_CONNECTIONS).connect_with(options(path)?).await?)
+}
+
+/// A connection that belongs to no pool, so that what is attached to it is attached to no other.
+pub async fn connect_to_trail(path: &Path) -> Result<Connection, StoreError> {
+    Ok(options(path)?.connect().await?)
+}
+
+fn options(path: &Path) -> Result<SqliteConnectOptions, StoreError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(StoreError::Folder)?;
     }
@@ -42,13 +64,12 @@ pub async fn open(path: &Path) -> Result<(Pool, Pool), StoreError> {
         .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("journal_size_limit", LOG_BYTES);
-    // A negative size is in KiB, whatever the size of a page.
-    let cached = |kib: u32| options.clone().pragma("cache_size", format!("-{kib}"));
+    Ok(options)
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
     // A connection to a file doesn't go away while it rests: asking it first would only double every read's way.
-    let pool = |connections: u32| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
-    let writer = pool(1).connect_with(cached(WRITER_CACHE_KIB)).await?;
-    let reader = pool(READERS).connect_with(cached(READER_CACHE_KIB)).await?;
-    Ok((reader, writer))
+    SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false)
 }
 
 /// A connection that writes on the calling thread. What it commits is in the log, with the operating system; that it
@@ -111,9 +132,10 @@ pub fn positional(text: String) -> String {
     text
 }
 
-/// Rows of the audit trail about a patient (`$2`): named by the question, or by a document whose content left.
+/// Rows of the audit trail about a patient (`$2`): named by the question, or by a document whose content left, of those
+/// in a JSON list of ids (`$3`).
 pub const AUDIT_ABOUT: &str = "(patient = $2 OR EXISTS (SELECT 1 FROM json_each(audit.documents) named \
-    JOIN document d ON d.tenant = audit.tenant AND d.id = json_extract(named.value, '$.id') WHERE d.patient = $2))";
+    WHERE json_extract(named.value, '$.id') IN (SELECT value FROM json_each($3))))";
 
 /// Whether the database refused this statement for what it holds, so that the same would be refused again. All
 /// else (a full disk, a lock, a broken file) says nothing against what was to be written.

@@ -51,6 +51,6 @@ pub async fn read_audit(
         outcome: "success",
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/fhir+json")).body(events.to_string()))
 }

@@ -101,7 +101,7 @@ pub async fn erase_patient(
         outcome: "success",
         request_id: request_id.as_str(),
     };
-    app.store.audit(&access, &row).await?;
+    app.audit(&access, &row).await?;
     let erasure = app.store.request_erasure(&permit, &patient, asked.reason.trim()).await?;
     app.wake.send_replace(());
     Ok(HttpResponse::Accepted().json(ErasureResponse::from(erasure)))

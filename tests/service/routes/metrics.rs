@@ -6,7 +6,7 @@ use crate::builders::{bundle, note, patient};
 use crate::harness::{NDJSON, Reply, Server};
 use crate::tokens::{self, READER};
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "anamnesis_deliveries_received_total",
     "anamnesis_records_accepted_total",
     "anamnesis_records_quarantined_total",
@@ -14,6 +14,7 @@ const NAMES: [&str; 13] = [
     "anamnesis_event_to_searchable_seconds_count",
     "anamnesis_search_latency_seconds_bucket",
     "anamnesis_answer_latency_seconds_bucket",
+    "anamnesis_audit_seconds_bucket",
     "anamnesis_index_chunks",
     "anamnesis_index_watermark",
     "anamnesis_newest_change",
@@ -57,6 +58,7 @@ async fn the_figures_follow_what_happens_and_hold_nothing_of_any_record() {
         ("anamnesis_newest_change", 2.0),
         ("anamnesis_index_lag_seconds", 0.0),
         ("anamnesis_source_age_seconds{source=\"lab\"}", -1.0),
+        ("anamnesis_audit_seconds_count{class=\"refusal\"}", 1.0),
     ] {
         assert_eq!(value(&metrics, series), expected, "{series}");
     }
