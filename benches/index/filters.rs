@@ -16,7 +16,6 @@ use anamnesis::domain::{
 };
 use kernels::codes::Codes;
 use kernels::distance::dot;
-use kernels::nearest::Near;
 use serde_json::{Value, json};
 
 use crate::side::median;
@@ -193,6 +192,7 @@ impl World {
         let opened = started.elapsed().as_secs_f64() * 1e3;
         let (mut taken, mut same, mut wanted) = (Vec::new(), 0, 0);
         let mut methods = HashSet::new();
+        let passing = self.passing(&named.filters);
         for query in set.queries() {
             let is_within = dot(query, &self.direction) >= self.middle;
             if named.queries != Queries::All && (named.queries == Queries::Within) != is_within {
@@ -202,7 +202,8 @@ impl World {
             let (found, plan) = snapshot.dense(&scope, query, WANTED);
             taken.push(started.elapsed().as_secs_f64() * 1e3);
             methods.insert(plan.method.as_str());
-            let expected = self.expected(set, codes, query, &named.filters);
+            let nearest = side::exact_among(set, codes, &passing, query, NEAREST);
+            let expected: HashSet<String> = nearest.iter().map(|near| near.position.to_string()).collect();
             let found = found.iter().take(NEAREST).filter_map(|(row, _)| snapshot.locate(*row));
             same += found.filter(|(key, _)| expected.contains(key.id.as_str())).count();
             wanted += expected.len();
@@ -224,27 +225,13 @@ impl World {
         })
     }
 
-    /// The ids of the nearest rows that pass, by comparing every vector.
-    fn expected(&self, set: &Set, codes: &Codes, query: &[f32], filters: &Filters) -> HashSet<String> {
-        let passes = |row: usize| {
-            (filters.sources.is_empty() || filters.sources.contains(&source(row)))
-                && filters.from.is_none_or(|from| self.times[row] >= from.as_micros())
+    /// The rows that pass, by their own sources and times.
+    fn passing(&self, filters: &Filters) -> Vec<u32> {
+        let passes = |row: &usize| {
+            (filters.sources.is_empty() || filters.sources.contains(&source(*row)))
+                && filters.from.is_none_or(|from| self.times[*row] >= from.as_micros())
         };
-        // The nearest of all are looked through first, as brute force over everything for each filter takes too long;
-        // when too few of them pass, everything is.
-        for limit in [NEAREST * 200, codes.len()] {
-            let all: Vec<Near> = side::exact(set, codes, query, limit);
-            let passing: Vec<String> = all
-                .iter()
-                .filter(|near| passes(near.position as usize))
-                .take(NEAREST)
-                .map(|near| near.position.to_string())
-                .collect();
-            if passing.len() == NEAREST || limit == codes.len() {
-                return passing.into_iter().collect();
-            }
-        }
-        HashSet::new()
+        (0..self.times.len()).filter(passes).map(|row| row as u32).collect()
     }
 
     /// A hundred thousand pairs of a patient and a query, scope opening included.

@@ -20,8 +20,13 @@ const BUILD_THREADS: usize = 2;
 
 pub fn exact(set: &Set, codes: &Codes, query: &[f32], limit: usize) -> Vec<Near> {
     let positions: Vec<u32> = (0..codes.len() as u32).collect();
+    exact_among(set, codes, &positions, query, limit)
+}
+
+/// Of some rows only.
+pub fn exact_among(set: &Set, codes: &Codes, positions: &[u32], query: &[f32], limit: usize) -> Vec<Near> {
     let rows = Compared { codes, vectors: &set.rows };
-    nearest(rows, query, &Probe::of(query), &positions, limit, f32::NEG_INFINITY)
+    nearest(rows, query, &Probe::of(query), positions, limit, f32::NEG_INFINITY)
 }
 
 /// A scan of ever more rows: codes first, and every vector in f32.

@@ -12,6 +12,7 @@ use super::packed::Sequence;
 use super::precision::{Precision, PrecisionChoice};
 use super::tokens::{load_tokenizer, truncating, unloadable};
 use super::weights::{DeviceChoice, InferenceError};
+use super::wordpiece::WordPiece;
 
 /// What a text is to the model: some models were trained with a prefix for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,10 @@ pub struct Embedder {
     tokenizer: Tokenizer,
     /// Sees all of a text.
     counter: Tokenizer,
+    /// Faster, where the model's rules and the text allow it.
+    pieces: Option<WordPiece>,
+    /// What stands before and after each text.
+    specials: Specials,
     query_prefix: String,
     passage_prefix: String,
     dimension: usize,
@@ -87,20 +92,22 @@ impl Embedder {
         let precision = precision.choose(manifest, device)?;
         let device = device.open()?;
         let counter = load_tokenizer(manifest, folder)?;
-        let specials = counter.encode_fast("", true).map_err(unloadable)?.len();
+        let specials = Specials::of(&counter)?;
         let prefix = counter.encode_fast(manifest.passage_prefix.as_str(), false).map_err(unloadable)?.len();
-        if manifest.max_tokens <= specials + prefix {
+        if manifest.max_tokens <= specials.len() + prefix {
             return Err(InferenceError::Unloadable("max_tokens leaves no room for text".to_owned()));
         }
         let tokenizer = truncating(&counter, manifest)?;
         Ok(Self {
             network: Network::load(manifest, folder, &device, precision)?,
+            pieces: WordPiece::of(&counter),
             tokenizer,
             counter,
             query_prefix: manifest.query_prefix.clone(),
             passage_prefix: manifest.passage_prefix.clone(),
             dimension: manifest.dimension,
-            max_tokens: manifest.max_tokens - specials - prefix,
+            max_tokens: manifest.max_tokens - specials.len() - prefix,
+            specials,
             window: manifest.max_tokens,
             revision: manifest.fingerprint(precision),
             precision,
@@ -119,6 +126,9 @@ impl Embedder {
 
     /// Tokens of the whole text, without the special ones; what can't be tokenized counts its bytes.
     pub fn count_tokens(&self, text: &str) -> usize {
+        if let Some(ids) = self.pieces.as_ref().and_then(|pieces| pieces.ids(text)) {
+            return ids.len();
+        }
         self.counter.encode_fast(text, false).map_or(text.len(), |encoding| encoding.len())
     }
 
@@ -157,6 +167,9 @@ impl Embedder {
     }
 
     fn tokens(&self, text: &str) -> Result<Tokens, tokenizers::Error> {
+        if let Some(ids) = self.pieces.as_ref().and_then(|pieces| pieces.ids(text)) {
+            return Ok(self.specials.around(ids, self.window));
+        }
         let ids = self.tokenizer.encode_fast(text, true)?.get_ids().to_vec();
         // Only a text that fills the window can have been cut: few are looked at twice.
         let cut = if ids.len() < self.window { 0 } else { self.counter.encode_fast(text, true)?.len() - ids.len() };
@@ -176,6 +189,36 @@ impl Embedder {
     /// The processor's vector instructions that the kernels use.
     pub fn vector_level(&self) -> &'static str {
         Level::best().name()
+    }
+}
+
+/// The tokens that the model wants around each text.
+struct Specials {
+    before: Vec<u32>,
+    after: Vec<u32>,
+}
+
+impl Specials {
+    fn of(tokenizer: &Tokenizer) -> Result<Self, InferenceError> {
+        let ids = |with: bool| {
+            let encoding = tokenizer.encode_fast("a", with).map_err(unloadable)?;
+            Ok::<_, InferenceError>(encoding.get_ids().to_vec())
+        };
+        let (whole, text) = (ids(true)?, ids(false)?);
+        let at = whole.windows(text.len().max(1)).position(|window| window == text).unwrap_or_default();
+        let after = whole.get(at + text.len()..).unwrap_or_default();
+        Ok(Self { before: whole.get(..at).unwrap_or_default().to_vec(), after: after.to_vec() })
+    }
+
+    fn len(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+
+    /// A text's tokens with these around it, cut to the window.
+    fn around(&self, text: Vec<u32>, window: usize) -> Tokens {
+        let kept = text.len().min(window - self.len());
+        let seen = text.get(..kept).unwrap_or_default();
+        Tokens { ids: [&self.before, seen, &self.after].concat(), cut: text.len() - kept }
     }
 }
 
@@ -288,6 +331,15 @@ mod tests {
         let here = embedder.compute(&tokens.iter().collect::<Vec<_>>()).unwrap();
         for (one, other) in here.iter().zip(embedder.embed(&texts, Role::Passage).unwrap()) {
             assert!(dot(one, &other) > 0.999_99);
+        }
+    }
+
+    #[test]
+    fn a_text_has_the_tokens_that_the_general_tokenizer_gives_it() {
+        let (embedder, ..) = tiny();
+        for text in ["", "pain", "no fever, [SEP] no pain", &"pain ".repeat(500), "na\u{ef}ve pain"] {
+            let expected = embedder.tokenizer.encode_fast(text, true).unwrap().get_ids().to_vec();
+            assert_eq!(embedder.tokens(text).unwrap().ids, expected, "{text}");
         }
     }
 

@@ -30,6 +30,7 @@ mod sentencepiece;
 pub(crate) mod tiny_model;
 mod tokens;
 mod weights;
+mod wordpiece;
 
 pub use cross_encoder::CrossEncoder;
 pub use embedder::{Embedder, Role, Tokens};

@@ -42,8 +42,8 @@ pub(super) fn run(folder: &Path) -> Done {
             documents.iter().map(|document| format!("{}\n{}\n", document.title, document.text)).collect();
         let shown: String = documents.iter().map(shown).collect();
         for (element, text) in leaves(&before, "") {
-            // A word of two letters stands in any text; what was never said can't be taken out.
-            if text.len() < 3 || left.contains(text) || !plain.contains(text) {
+            // What was never said can't be taken out.
+            if may_stand_anywhere(text) || left.contains(text) || !plain.contains(text) {
                 continue;
             }
             shares.entry(element).or_default().count(!shown.contains(text));
@@ -54,6 +54,11 @@ pub(super) fn run(folder: &Path) -> Done {
     shares.iter().for_each(|(element, share)| println!("{}", share.row(element)));
     println!("{}", said.row("all"));
     Ok(())
+}
+
+/// Two letters, or an everyday word: some identifiers of the set are `drop`, as a remark on what is to become of them.
+fn may_stand_anywhere(text: &str) -> bool {
+    text.len() < 3 || text.chars().all(char::is_lowercase)
 }
 
 /// Texts of the elements that hold identifiers, each with its element.
