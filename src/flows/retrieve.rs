@@ -194,5 +194,14 @@ impl<'a> Shown<'a> {
 
 /// A copy is one whatever its line breaks and capitals.
 fn without_layout(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    if !text.is_ascii() {
+        return text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    }
+    let mut plain = String::with_capacity(text.len());
+    for word in text.split_ascii_whitespace() {
+        plain.push_str(word);
+        plain.push(' ');
+    }
+    plain.make_ascii_lowercase();
+    plain
 }

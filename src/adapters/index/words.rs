@@ -157,7 +157,7 @@ fn is_hyphen(character: Option<char>) -> bool {
 fn runs(text: &str) -> Vec<Run<'_>> {
     let mut runs: Vec<Run<'_>> = Vec::new();
     let mut at = 0;
-    while let Some(start) = text.get(at..).and_then(|rest| rest.find(char::is_alphanumeric)).map(|skip| at + skip) {
+    while let Some(start) = run_start(text, at) {
         let end = run_end(text, start);
         let gap = runs.last().map_or("", |_| text.get(at..start).unwrap_or_default());
         let mut between = gap.chars();
@@ -172,25 +172,43 @@ fn runs(text: &str) -> Vec<Run<'_>> {
     runs
 }
 
+/// The first letter or digit from `at` on.
+fn run_start(text: &str, mut at: usize) -> Option<usize> {
+    loop {
+        match character_at(text, at)? {
+            (character, _) if character.is_alphanumeric() => return Some(at),
+            (_, length) => at += length,
+        }
+    }
+}
+
 fn run_end(text: &str, start: usize) -> usize {
-    let mut before = ' ';
-    for (offset, character) in text.get(start..).unwrap_or_default().char_indices() {
-        let at = start + offset;
-        let digits_after = || {
-            let after = text.get(at + character.len_utf8()..).unwrap_or_default();
-            after.bytes().take_while(u8::is_ascii_digit).count()
-        };
+    let digits_from = |at: usize| {
+        let after = text.as_bytes().get(at..).unwrap_or_default();
+        after.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    };
+    let (mut before, mut at) = (' ', start);
+    while let Some((character, length)) = character_at(text, at) {
         let belongs = match character {
-            '.' => before.is_ascii_digit() && digits_after() > 0,
-            ',' => before.is_ascii_digit() && digits_after() == 3,
+            '.' => before.is_ascii_digit() && digits_from(at + length) > 0,
+            ',' => before.is_ascii_digit() && digits_from(at + length) == 3,
             _ => character.is_alphanumeric(),
         };
         if !belongs {
-            return at;
+            break;
         }
-        before = character;
+        (before, at) = (character, at + length);
     }
-    text.len()
+    at
+}
+
+/// The character that begins at a byte, and how many bytes it has.
+#[inline]
+fn character_at(text: &str, at: usize) -> Option<(char, usize)> {
+    match text.as_bytes().get(at)? {
+        byte if byte.is_ascii() => Some((char::from(*byte), 1)),
+        _ => text.get(at..)?.chars().next().map(|character| (character, character.len_utf8())),
+    }
 }
 
 struct Words {
