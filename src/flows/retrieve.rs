@@ -69,21 +69,41 @@ impl RetrieveFlow {
     }
 
     pub async fn run(&self, access: &Access, query: &Query) -> Result<Retrieved, RetrieveError> {
-        let reranker = self.reranker.as_ref().filter(|_| query.mode == Mode::Hybrid && query.tuning.rerank);
-        let depth = if reranker.is_some() { query.limit.max(DEPTH) } else { query.limit };
-        let Found { mut shown, mut plan, vector } = self.search(access, query, depth).await?;
-        if let Some(reranker) = reranker {
-            shown = reranker.rerank(&query.text, shown).await?;
-            shown.truncate(query.limit);
-            plan.reranked = true;
-        }
-        let (passages, details) = shown.into_iter().unzip();
-        Ok(Retrieved { passages, details, vector, plan })
+        Ok(self.run_telling(access, query, |_| std::future::ready(())).await?.0)
     }
 
-    /// Takes one snapshot, ranks what lies in scope, reads it and marks the query's words in it, all on one thread off
-    /// those of the requests; its words are looked up while the model makes its vector.
-    async fn search(&self, access: &Access, query: &Query, depth: usize) -> Result<Found, RetrieveError> {
+    /// Besides tells which document versions will be shown, and gives back what came of that. They are told as soon as
+    /// they are known: without a reranker, while the words are still being marked.
+    pub async fn run_telling<T, Telling: Future<Output = T>>(
+        &self,
+        access: &Access,
+        query: &Query,
+        tell: impl FnOnce(Vec<DocumentKey>) -> Telling,
+    ) -> Result<(Retrieved, T), RetrieveError> {
+        let Some(reranker) = self.reranker.as_ref().filter(|_| query.mode == Mode::Hybrid && query.tuning.rerank)
+        else {
+            let (say, hear) = oneshot::channel();
+            let telling = async { Some(tell(hear.await.ok()?).await) };
+            let (found, told) = tokio::join!(self.search(access, query, query.limit, Some(say)), telling);
+            return Ok((found?.retrieved(), told.ok_or(RetrieveError::Stopped)?));
+        };
+        let mut found = self.search(access, query, query.limit.max(DEPTH), None).await?;
+        found.shown = reranker.rerank(&query.text, found.shown).await?;
+        found.shown.truncate(query.limit);
+        found.plan.reranked = true;
+        let told = tell(keys(&found.shown)).await;
+        Ok((found.retrieved(), told))
+    }
+
+    /// Takes one snapshot, ranks what lies in scope, reads it, says what that is and marks the query's words in it, all
+    /// on one thread off those of the requests; its words are looked up while the model makes its vector.
+    async fn search(
+        &self,
+        access: &Access,
+        query: &Query,
+        depth: usize,
+        say: Option<oneshot::Sender<Vec<DocumentKey>>>,
+    ) -> Result<Found, RetrieveError> {
         let snapshot = self.index.snapshot();
         let (give, take) = oneshot::channel::<Option<AskedQuestion>>();
         let (store, embedding) = (self.store.clone(), self.embedding.clone());
@@ -94,6 +114,10 @@ impl RetrieveFlow {
             let vector = asked.map(|asked| embedding.answer(asked)).transpose()?;
             let (candidates, plan) = rank(&snapshot, begun, &owned_query, vector.as_deref());
             let mut shown = passages(&store, &owned_access, &candidates, &owned_query, depth)?;
+            if let Some(say) = say {
+                // Who asked may have gone away.
+                let _ = say.send(keys(&shown));
+            }
             if owned_query.is_marked {
                 mark(candidates, &mut shown);
             }
@@ -117,6 +141,21 @@ struct Found {
     shown: Vec<(Passage, PassageDetail)>,
     plan: Plan,
     vector: Option<Vec<f32>>,
+}
+
+impl Found {
+    fn retrieved(self) -> Retrieved {
+        let (passages, details) = self.shown.into_iter().unzip();
+        Retrieved { passages, details, vector: self.vector, plan: self.plan }
+    }
+}
+
+/// The document versions of passages, each once.
+fn keys(shown: &[(Passage, PassageDetail)]) -> Vec<DocumentKey> {
+    let mut keys: Vec<DocumentKey> = shown.iter().map(|(passage, _)| passage.document.key.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    keys
 }
 
 /// Reads the documents behind the hits, through the caller's access once more: what was replaced, withdrawn or

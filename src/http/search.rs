@@ -188,18 +188,21 @@ pub async fn search(
         .with_neighbours(request.neighbours.unwrap_or_default())?
         .marked();
     let query = app.disclose.question(&access, query).await?;
-    let (retrieved, freshness) = tokio::join!(app.retrieve.run(&access, &query), async { app.freshness.run(&access) });
-    let (retrieved, freshness) = (retrieved?, freshness?);
-    let documents = keys(&retrieved.passages);
-    let row = AuditRow {
-        action: "search",
-        patient: query.filters.patient.as_ref(),
-        documents: &documents,
-        outcome: if documents.is_empty() { "empty" } else { "success" },
-        request_id: request_id.as_str(),
+    // The row is written while the words are still being marked, and before anything leaves.
+    let audited = async |documents: Vec<DocumentKey>| {
+        let row = AuditRow {
+            action: "search",
+            patient: query.filters.patient.as_ref(),
+            documents: &documents,
+            outcome: if documents.is_empty() { "empty" } else { "success" },
+            request_id: request_id.as_str(),
+        };
+        app.audit(&access, &row).await.map(|()| row.outcome)
     };
-    app.audit(&access, &row).await?;
-    let outcome = OutcomeLabel { outcome: row.outcome.to_owned() };
+    let retrieving = app.retrieve.run_telling(&access, &query, audited);
+    let (retrieved, freshness) = tokio::join!(retrieving, async { app.freshness.run(&access) });
+    let ((retrieved, audited), freshness) = (retrieved?, freshness?);
+    let outcome = OutcomeLabel { outcome: audited?.to_owned() };
     app.metrics.search_latency.get_or_create(&outcome).observe(seconds(started.elapsed()));
     let retrieved = app.disclose.retrieved(&access, retrieved).await?;
     let now = Timestamp::now();
@@ -216,13 +219,6 @@ pub async fn search(
 fn hits(found: &Disclosed<Retrieved>, now: Timestamp, explain: bool) -> Vec<HitBody> {
     let shown = found.passages.iter().zip(&found.details);
     shown.map(|(passage, detail)| HitBody::new(passage, detail, now, explain)).collect()
-}
-
-fn keys(passages: &[Passage]) -> Vec<DocumentKey> {
-    let mut keys: Vec<DocumentKey> = passages.iter().map(|passage| passage.document.key.clone()).collect();
-    keys.sort();
-    keys.dedup();
-    keys
 }
 
 impl HitBody {
