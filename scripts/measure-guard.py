@@ -185,8 +185,8 @@ def audit(binary, folder):
             spent = [of_the_searches(server.figures(), earlier) for server, earlier in zip(servers, before)]
     print("\n| the searches, by the servers' figures | the row on the disk later | before the answer |\n|---|---:|---:|")
     print("| mean search, ms | " + " | ".join(f"{search * 1e3:.3f}" for search, _ in spent) + " |")
-    print("| mean wait for its row, ms | " + " | ".join(f"{row * 1e3:.3f}" for _, row in spent) + " |")
-    print("| share | " + " | ".join(f"{row / search:.1%}" for search, row in spent) + " |")
+    print("| mean time that its row took, ms | " + " | ".join(f"{row * 1e3:.3f}" for _, row in spent) + " |")
+    print("| share, at most: words are marked meanwhile | " + " | ".join(f"{row / search:.1%}" for search, row in spent) + " |")
     for server in servers:
         server.stop()
 
