@@ -186,13 +186,14 @@ def audit(binary, folder):
     print("\n| the searches, by the servers' figures | the row on the disk later | before the answer |\n|---|---:|---:|")
     print("| mean search, ms | " + " | ".join(f"{search * 1e3:.3f}" for search, _ in spent) + " |")
     print("| mean time that its row took, ms | " + " | ".join(f"{row * 1e3:.3f}" for _, row in spent) + " |")
-    print("| share, at most: words are marked meanwhile | " + " | ".join(f"{row / search:.1%}" for search, row in spent) + " |")
+    shares = " | ".join(f"{row / search:.1%}" for search, row in spent)
+    print(f"| share, at most: words are marked meanwhile | {shares} |")
     for server in servers:
         server.stop()
 
 
 def of_the_searches(figures, earlier):
-    """Mean seconds of a search, and of its wait for the audit row, where nothing but searches came in between."""
+    """Mean seconds of a search, and of its audit row, where nothing but searches came in between."""
     def mean(name, label=""):
         def grown(kind):
             series = [key for key in figures if key.startswith(f"anamnesis_{name}_seconds_{kind}{{") and label in key]

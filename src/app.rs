@@ -1,25 +1,26 @@
 //! Wires configuration, adapters and flows together, once, at start.
 
+mod audit;
 mod origins;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::access::{
-    Access, DevelopmentKey, Introspection, IssuerSettings, KeySource, Profile, SettingsError, SigningAlgorithm,
-    TenantSource, Verifier,
+    DevelopmentKey, Introspection, IssuerSettings, KeySource, Profile, SettingsError, SigningAlgorithm, TenantSource,
+    Verifier,
 };
 use crate::adapters::index::{Index, IndexError, IndexSettings};
 use crate::adapters::inference::{CrossEncoder, Embedder, Generator};
 use crate::adapters::issuers::{IntrospectionEndpoint, JwksFetcher};
-use crate::adapters::store::{AuditRow, AuditSettings, Store, StoreError, Stranger};
+use crate::adapters::store::{AuditSettings, Store, StoreError};
 use crate::adapters::tls::{self, TlsError};
 use crate::config::{AccessConfig, ClientConfig, Config, HttpConfig, IssuerConfig, SourceConfig};
 use crate::domain::{Feed, Kind, Mapping, SourceDescription, SourceId, TenantId, Timestamp, mapping};
@@ -30,7 +31,7 @@ use crate::flows::{
 };
 use crate::stages::deidentify::Secret;
 use crate::stages::{chunk, ground};
-use crate::telemetry::{ClassLabel, Metrics, seconds};
+use crate::telemetry::Metrics;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -168,30 +169,6 @@ impl App {
             index,
             metrics,
         })
-    }
-}
-
-impl App {
-    /// Writes a request's row of the audit trail, and counts how long the request waited for it. No row, no answer.
-    pub async fn audit(&self, access: &Access, row: &AuditRow<'_>) -> Result<(), StoreError> {
-        self.timed(row.class(access), self.store.audit(access, row)).await
-    }
-
-    /// The same for a request that no token was good for.
-    pub async fn audit_stranger(&self, who: &Stranger<'_>, row: &AuditRow<'_>) -> Result<(), StoreError> {
-        self.timed(who.class, self.store.audit_stranger(who, row)).await
-    }
-
-    async fn timed(
-        &self,
-        class: &str,
-        written: impl Future<Output = Result<(), StoreError>>,
-    ) -> Result<(), StoreError> {
-        let begun = Instant::now();
-        let written = written.await;
-        let label = ClassLabel { class: class.to_owned() };
-        self.metrics.audit_time.get_or_create(&label).observe(seconds(begun.elapsed()));
-        written
     }
 }
 

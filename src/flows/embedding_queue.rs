@@ -196,13 +196,14 @@ impl Shared {
         }
     }
 
-    /// Wakes no more threads than there is work for: a question is one thread's, and the others would only stand in its
-    /// way.
+    /// A question alone wakes one thread: the others would only stand in its way.
     fn wake(&self, lanes: &Lanes, lane: Lane) {
-        match lane {
-            Lane::Urgent if lanes.idle == 0 => self.urgent_came.notify_one(),
-            Lane::Urgent if lanes.tokens_of_urgent() <= SMALLEST_SHARE => self.work_came.notify_one(),
-            _ => self.work_came.notify_all(),
+        if lane == Lane::Urgent && lanes.is_one_question_for_an_idle_thread() {
+            return self.work_came.notify_one();
+        }
+        self.work_came.notify_all();
+        if lane == Lane::Urgent {
+            self.urgent_came.notify_one();
         }
     }
 
@@ -257,13 +258,15 @@ impl Shared {
 }
 
 impl Lanes {
-    fn tokens_of_urgent(&self) -> usize {
-        self.urgent.iter().map(|waiting| waiting.tokens.len()).sum()
+    /// One that waits behind another may be left over: the thread that was woken for the other may take that alone.
+    fn is_one_question_for_an_idle_thread(&self) -> bool {
+        self.urgent.len() == 1 && self.idle > 0
     }
 
     /// The next texts to compute together, or `None` when there are none that anybody waits for.
     fn take(&mut self, only_urgent: bool, most: usize, workers: usize) -> Option<(Lane, Vec<Waiting>)> {
-        let share = self.tokens_of_urgent().div_ceil(workers.max(1)).clamp(SMALLEST_SHARE, most.max(SMALLEST_SHARE));
+        let waiting: usize = self.urgent.iter().map(|waiting| waiting.tokens.len()).sum();
+        let share = waiting.div_ceil(workers.max(1)).clamp(SMALLEST_SHARE, most.max(SMALLEST_SHARE));
         let urgent = take_from(&mut self.urgent, share);
         if !urgent.is_empty() {
             return Some((Lane::Urgent, urgent));
@@ -342,6 +345,20 @@ mod tests {
         let (queued, _receivers): (Vec<Waiting>, Vec<Receiver>) = (0..20).map(|_| waiting(30)).unzip();
         lanes.urgent.extend(queued);
         assert_eq!(lengths(lanes.take(false, 512, 2)), Some((Lane::Urgent, vec![30; 10])));
+    }
+
+    #[test]
+    fn one_thread_is_woken_for_a_question_alone_and_every_thread_for_more() {
+        let mut lanes = Lanes { idle: 1, ..Lanes::default() };
+        let (first, _one) = waiting(14);
+        let (second, _other) = waiting(14);
+        lanes.urgent.push_back(first);
+        assert!(lanes.is_one_question_for_an_idle_thread());
+        lanes.urgent.push_back(second);
+        assert!(!lanes.is_one_question_for_an_idle_thread(), "who was woken may have the first only");
+        lanes.urgent.pop_back();
+        lanes.idle = 0;
+        assert!(!lanes.is_one_question_for_an_idle_thread(), "bulk work has all threads but one");
     }
 
     #[test]

@@ -18,16 +18,15 @@ pub struct SegmentRows {
 
 impl SegmentRows {
     pub fn new(rows: Vec<u32>) -> Self {
+        if rows.is_sorted() {
+            let places = Arc::new(Places::of(rows.iter().copied()));
+            return Self { rows: Arc::from(rows), places, by_place: None };
+        }
         let mut documents: Vec<(u32, DocId)> = rows.iter().copied().zip(0..).collect();
-        let is_rising = rows.is_sorted();
-        if !is_rising {
-            documents.sort_unstable();
-        }
-        Self {
-            rows: Arc::from(rows),
-            places: Arc::new(Places::of(documents.iter().map(|(row, _)| *row))),
-            by_place: (!is_rising).then(|| documents.into_iter().map(|(_, document)| document).collect()),
-        }
+        documents.sort_unstable();
+        let places = Arc::new(Places::of(documents.iter().map(|(row, _)| *row)));
+        let by_place = documents.into_iter().map(|(_, document)| document).collect();
+        Self { rows: Arc::from(rows), places, by_place: Some(by_place) }
     }
 
     pub fn row_of(&self, document: DocId) -> Option<u32> {

@@ -353,26 +353,9 @@ mod tests {
 
     use super::{Chain, sqlite, trail};
     use crate::access::Upkeep;
+    use crate::adapters::store::test_records::record;
     use crate::adapters::store::{AuditRow, Store, Stranger};
-    use crate::domain::{AuditFault, AuditRecord, Timestamp};
-
-    fn record() -> AuditRecord {
-        AuditRecord {
-            sequence: 0,
-            tenant: "north".to_owned(),
-            at: Timestamp::from_micros(1),
-            caller: "reader".to_owned(),
-            client: None,
-            purpose: None,
-            class: "read".to_owned(),
-            break_glass: None,
-            action: "search".to_owned(),
-            patient: None,
-            documents: "[]".to_owned(),
-            outcome: "success".to_owned(),
-            request_id: "1".to_owned(),
-        }
-    }
+    use crate::domain::{AuditFault, Timestamp};
 
     async fn opened() -> (TempDir, Store) {
         let folder = TempDir::new().unwrap();
@@ -397,15 +380,15 @@ mod tests {
         let path = trail::path_of(&store_in(folder.path()));
         let mut chain = Chain::new(&path, None);
         let end = |chain: &Chain| chain.end.as_ref().map(|end| end.sequence);
-        chain.append(&[record()], Duration::ZERO).unwrap();
+        chain.append(&[record(0)], Duration::ZERO).unwrap();
         let mut other = sqlite::open_near_writer(&path).unwrap();
         let writing = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
-        assert!(sqlite::is_busy(&chain.append(&[record()], Duration::ZERO).unwrap_err()));
+        assert!(sqlite::is_busy(&chain.append(&[record(0)], Duration::ZERO).unwrap_err()));
         assert_eq!(end(&chain), Some(1));
         writing.rollback().unwrap();
         // Another process appends meanwhile; then several at once.
-        Chain::new(&path, None).append(&[record()], Duration::ZERO).unwrap();
-        chain.append(&[record(), record()], Duration::ZERO).unwrap();
+        Chain::new(&path, None).append(&[record(0)], Duration::ZERO).unwrap();
+        chain.append(&[record(0), record(0)], Duration::ZERO).unwrap();
         assert_eq!(end(&chain), Some(4));
         let verdict = store.verify_audit(&Upkeep::begin()).await.unwrap();
         assert_eq!((verdict.rows, verdict.last), (4, Some(4)));

@@ -35,6 +35,8 @@ mod rows;
 mod sources;
 mod sqlite;
 #[cfg(test)]
+mod test_records;
+#[cfg(test)]
 mod tests;
 mod trail;
 mod waiting;

@@ -84,29 +84,12 @@ mod tests {
 
     use super::*;
     use crate::access::Upkeep;
+    use crate::adapters::store::test_records::record;
     use crate::adapters::store::{AuditRow, Store};
     use crate::domain::{AuditFault, AuditRecord, Timestamp};
 
     const FIRST: i64 = 3;
     const LAST: i64 = 40;
-
-    fn record(sequence: i64) -> AuditRecord {
-        AuditRecord {
-            sequence,
-            tenant: "north".to_owned(),
-            at: Timestamp::from_micros(sequence),
-            caller: "reader".to_owned(),
-            client: Some("viewer".to_owned()),
-            purpose: None,
-            class: "read".to_owned(),
-            break_glass: None,
-            action: "search".to_owned(),
-            patient: None,
-            documents: "[]".to_owned(),
-            outcome: "success".to_owned(),
-            request_id: sequence.to_string(),
-        }
-    }
 
     /// A store as it was before the trail had a database of its own, with rows of which the first were removed.
     async fn earlier_store(folder: &TempDir) -> PathBuf {
