@@ -22,6 +22,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+/// The server's: it lays large pages under what is read at random.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Neighbours that recall is taken over.

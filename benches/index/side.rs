@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use kernels::codes::{Codes, Probe};
 use kernels::distance::dot_rows;
-use kernels::graph::{Ask, Graph, Rows};
+use kernels::graph::{Graph, Rows};
 use kernels::nearest::{Compared, Near, nearest};
 use serde_json::{Value, json};
 
@@ -85,9 +85,8 @@ pub fn graph(set: &Set) -> Value {
         for (query, expected) in set.queries().zip(&expected) {
             let started = Instant::now();
             let probe = Probe::of(query);
-            let ask = Ask { partition: 0, width, allowed: None, most_compared: usize::MAX };
             let mut positions: Vec<u32> =
-                graph.search(&codes, &probe, ask).near.iter().map(|near| near.position).collect();
+                graph.search(&codes, &probe, 0, width).iter().map(|near| near.position).collect();
             positions.sort_unstable();
             let found = nearest(compared, query, &probe, &positions, NEAREST, f32::NEG_INFINITY);
             taken.push(started.elapsed().as_secs_f64() * 1e3);

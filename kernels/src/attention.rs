@@ -91,13 +91,15 @@ fn pack_keys<L: Lanes>(shape: Shape, from: &[f32], size: usize, panels: &mut [f3
     for (panel, to) in panels.chunks_exact_mut(width * size).enumerate() {
         let first = panel * width;
         let count = width.min(shape.tokens - first);
-        for (depth, line) in to.chunks_exact_mut(width).enumerate() {
-            let mut at = first * 3 * shape.hidden + depth;
-            for value in &mut line[..count] {
-                *value = from[at];
-                at += 3 * shape.hidden;
+        for key in 0..width {
+            if key < count {
+                let row = &from[(first + key) * 3 * shape.hidden..][..size];
+                for (depth, value) in row.iter().enumerate() {
+                    to[depth * width + key] = *value;
+                }
+            } else {
+                to.iter_mut().skip(key).step_by(width).for_each(|value| *value = 0.0);
             }
-            line[count..].fill(0.0);
         }
     }
 }
@@ -163,7 +165,9 @@ unsafe fn store_scaled<L: Lanes>(from: *const f32, shares: &[f32], columns: usiz
             let count = L::WIDTH.min(columns.saturating_sub(offset));
             unsafe {
                 let value = L::load(from.add(row * panel_width::<L>() + offset)).mul(L::splat(*share));
-                value.store_part(to.add(row * stride + offset), count);
+                let to = to.add(row * stride + offset);
+                // A masked store takes some processors many times as long.
+                if count == L::WIDTH { value.store(to) } else { value.store_part(to, count) }
             }
         }
     }

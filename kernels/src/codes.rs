@@ -91,6 +91,19 @@ impl Codes {
         self.length = self.length.max(other.length);
     }
 
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// A row's components as whole numbers, and what a unit of them is worth.
+    pub(crate) fn signed_row(&self, position: usize, components: &mut [i8]) -> f32 {
+        let row = self.lines.get(position * self.width..(position + 1) * self.width).unwrap_or_default();
+        for (components, line) in components.chunks_mut(64).zip(row) {
+            components.iter_mut().zip(&line.0).for_each(|(to, from)| *to = (from ^ 0x80) as i8);
+        }
+        self.scales.get(position).copied().unwrap_or_default()
+    }
+
     /// A row as the query; only for estimates between rows.
     pub fn probe_of_row(&self, position: u32, probe: &mut Probe) {
         let start = position as usize * self.width;

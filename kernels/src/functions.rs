@@ -20,12 +20,13 @@ pub(crate) fn exp<L: Lanes>(x: L) -> L {
     p.times_power_of_two(n)
 }
 
-/// `2^x` to within 3 units in the last place, for x up to 127; below -126 it is that of -126.
+/// `2^x` to within 3 units in the last place, for x up to 127, beyond which it means nothing; below -126 it is that of
+/// -126.
 ///
 /// A whole exponent, and the series of 2^part: (ln 2)^n / n!.
 #[inline(always)]
 pub(crate) fn exp2<L: Lanes>(x: L) -> L {
-    let x = x.max(L::splat(-126.0)).min(L::splat(127.0));
+    let x = x.max(L::splat(-126.0));
     let whole = x.round();
     let part = x.sub(whole);
     let mut p = L::splat(1.540_353e-4);

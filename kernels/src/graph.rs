@@ -5,8 +5,7 @@
 //! [`Graph::extend`] makes the next one from it.
 //!
 //! Source: Malkov & Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable
-//! Small World graphs", 2018. Search under a filter steps over rows that are filtered out to the ones behind them, as
-//! in Patel et al., "ACORN: Performant and Predicate-Agnostic Search Over Vector Embeddings and Structured Data", 2024.
+//! Small World graphs", 2018.
 
 mod beam;
 mod build;
@@ -15,7 +14,6 @@ mod search;
 mod tests;
 
 pub use build::Rows;
-pub use search::{Allowed, Ask, Found};
 
 /// No row, no partition.
 pub const NONE: u32 = u32::MAX;

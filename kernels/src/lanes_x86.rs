@@ -95,6 +95,11 @@ pub(crate) struct Avx2(__m256);
 
 impl Avx2 {
     #[inline(always)]
+    pub(crate) fn minimum(self) -> f32 {
+        self.fold(|a, b| unsafe { _mm_min_ps(a, b) })
+    }
+
+    #[inline(always)]
     fn first_lanes(count: usize) -> __m256i {
         unsafe {
             let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -19,12 +19,13 @@ mod linear;
 pub mod nearest;
 mod normalize;
 mod processor;
+pub mod sketches;
 mod tile;
 pub mod views;
 
 pub use attention::{attention, query_scale};
 pub use buffer::Buffer;
-pub use bytes::{ByteLinear, ByteRows};
+pub use bytes::{Bits, ByteLinear, ByteRows};
 pub use level::Level;
 pub use linear::{Finish, Linear};
 pub use normalize::{add_rows, layer_norm, mean_of_rows, to_unit_length};

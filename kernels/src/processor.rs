@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 /// Groups of vector instructions that have kernels of their own; what isn't listed runs the portable form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Processor {
-    /// AVX2 with FMA: 256-bit vectors.
+    /// AVX2 with FMA and POPCNT: 256-bit vectors.
     pub avx2: bool,
     /// AVX-512 F, BW, DQ and VL: 512-bit vectors with masks.
     pub avx512: bool,
@@ -28,7 +28,7 @@ fn detect() -> Processor {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl");
     Processor {
-        avx2: is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        avx2: is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("popcnt"),
         avx512,
         avx512_vnni: avx512 && is_x86_feature_detected!("avx512vnni"),
     }

@@ -135,7 +135,7 @@ struct PlanBody {
     mode: String,
     /// Chunks that the caller's reach and the filters leave.
     chunks_in_scope: usize,
-    /// `exact`, `graph`, `exact_after_graph`, `nothing_in_scope`; absent in keyword mode.
+    /// `exact`, `sketches`, `graph`, `nothing_in_scope`; absent in keyword mode.
     dense: Option<&'static str>,
     /// What the vector side expected each way to cost, in vectors compared; absent in keyword mode.
     #[serde(skip_serializing_if = "Option::is_none")]

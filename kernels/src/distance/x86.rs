@@ -122,21 +122,25 @@ fn byte_dot_avx512(row: &[Line], query: &[Line]) -> i32 {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn byte_dot_avx2(row: &[Line], query: &[Line]) -> i32 {
-    let mut sum = _mm256_setzero_si256();
+    let mut sums = [_mm256_setzero_si256(); 2];
     for (x, y) in row.iter().zip(query) {
-        for quarter in 0..4 {
-            // SAFETY: the four loads of sixteen bytes end within the line.
+        for (half, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: both halves of a line are within it, and aligned to their size.
             let (x, y) = unsafe {
-                let at = quarter * 16;
-                (_mm_loadu_si128(x.0.as_ptr().add(at).cast()), _mm_loadu_si128(y.0.as_ptr().add(at).cast()))
+                let at = 32 * half;
+                (_mm256_load_si256(x.0.as_ptr().add(at).cast()), _mm256_load_si256(y.0.as_ptr().add(at).cast()))
             };
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_cvtepu8_epi16(x), _mm256_cvtepi8_epi16(y)));
+            // Even and odd bytes of the row as numbers of 16 bits, and of the query, with their signs.
+            let low = _mm256_set1_epi16(0xff);
+            let even = _mm256_madd_epi16(_mm256_and_si256(x, low), _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(y)));
+            let odd = _mm256_madd_epi16(_mm256_srli_epi16::<8>(x), _mm256_srai_epi16::<8>(y));
+            *sum = _mm256_add_epi32(*sum, _mm256_add_epi32(even, odd));
         }
     }
-    let mut lanes = [0_i32; 8];
-    // SAFETY: `lanes` holds the eight that are stored.
-    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sum) };
-    lanes.iter().sum()
+    let sum = _mm256_add_epi32(sums[0], sums[1]);
+    let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+    let quarter = _mm_add_epi32(half, _mm_unpackhi_epi64(half, half));
+    _mm_cvtsi128_si32(_mm_add_epi32(quarter, _mm_shuffle_epi32::<1>(quarter)))
 }
 
 #[inline]

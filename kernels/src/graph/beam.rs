@@ -93,12 +93,9 @@ impl Seen {
 pub struct Room {
     pub beam: Beam,
     pub seen: Seen,
-    /// Rows passed over to reach those behind them.
-    pub bridges: Seen,
     pub links: Vec<u32>,
     pub gathered: Vec<u32>,
     pub estimates: Vec<f32>,
-    pub compared: usize,
 }
 
 impl Room {
@@ -112,7 +109,6 @@ impl Room {
     pub fn compare(&mut self, codes: &Codes, probe: &Probe) -> usize {
         self.estimates.resize(self.gathered.len(), 0.0);
         codes.estimate(probe, &self.gathered, &mut self.estimates);
-        self.compared += self.gathered.len();
         let mut first = usize::MAX;
         for (node, score) in self.gathered.drain(..).zip(&self.estimates) {
             if let Some(at) = self.beam.offer(*score, node) {
@@ -141,7 +137,6 @@ pub fn descend(graph: &impl Links, codes: &Codes, probe: &Probe, level: u8, from
         graph.links(here, level, &mut room.links);
         room.estimates.resize(room.links.len(), 0.0);
         codes.estimate(probe, &room.links, &mut room.estimates);
-        room.compared += room.links.len();
         let before = here;
         for (node, score) in room.links.iter().zip(&room.estimates) {
             if *score > best {

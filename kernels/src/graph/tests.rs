@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Allowed, Ask, Graph, NONE, Rows};
+use super::{Graph, NONE, Rows};
 use crate::codes::{Codes, Probe};
 use crate::distance::dot;
 use crate::nearest::{Compared, nearest};
@@ -35,31 +35,24 @@ fn build(codes: &Codes, partitions: &[u32], threads: usize) -> Graph {
     Graph::empty().extend(rows, threads, &AtomicBool::new(false)).expect("nobody stops it")
 }
 
-fn ask(partition: u32, allowed: Option<Allowed<'_>>) -> Ask<'_> {
-    Ask { partition, width: 64, allowed, most_compared: usize::MAX }
-}
+/// Rows that a search holds in view.
+const WIDTH: usize = 64;
 
-/// Of the ten nearest among `positions`, how many the graph finds, over those of forty queries that it answers.
-fn recall(graph: &Graph, vectors: &[f32], codes: &Codes, ask: Ask<'_>, positions: &[u32]) -> f64 {
+/// Of the ten nearest among `positions`, how many the graph finds, over forty queries.
+fn recall(graph: &Graph, vectors: &[f32], codes: &Codes, positions: &[u32]) -> f64 {
     let (mut found, mut wanted) = (0, 0);
     for query in self::vectors(99, 40).chunks(DIMENSION) {
         let probe = Probe::of(query);
         let compared = Compared { codes, vectors };
         let exact = nearest(compared, query, &probe, positions, 10, f32::NEG_INFINITY);
-        let by_graph = graph.search(codes, &probe, ask);
-        if !by_graph.is_complete {
-            continue;
-        }
-        assert!(by_graph.near.iter().all(|near| positions.binary_search(&near.position).is_ok()), "out of bounds");
-        let candidates: Vec<u32> = by_graph.near.iter().map(|near| near.position).collect();
-        let mut sorted = candidates.clone();
-        sorted.sort_unstable();
-        let best = nearest(compared, query, &probe, &sorted, 10, f32::NEG_INFINITY);
+        let mut candidates: Vec<u32> = graph.search(codes, &probe, 0, WIDTH).iter().map(|near| near.position).collect();
+        candidates.sort_unstable();
+        assert!(candidates.iter().all(|position| positions.binary_search(position).is_ok()), "out of bounds");
+        let best = nearest(compared, query, &probe, &candidates, 10, f32::NEG_INFINITY);
         let least = exact.last().map_or(0.0, |near| near.score);
         found += best.iter().filter(|near| near.score >= least).count();
         wanted += exact.len();
     }
-    assert!(wanted > 0, "no query was answered");
     found as f64 / wanted as f64
 }
 
@@ -70,7 +63,7 @@ fn nearly_all_of_the_nearest_are_found_however_many_threads_built_it() {
     let all: Vec<u32> = (0..6_000).collect();
     for threads in [1, 3] {
         let graph = build(&codes, &vec![0; 6_000], threads);
-        let recall = recall(&graph, &vectors, &codes, ask(0, None), &all);
+        let recall = recall(&graph, &vectors, &codes, &all);
         assert!(recall > 0.97, "{threads} threads: {recall}");
     }
 }
@@ -83,36 +76,9 @@ fn a_graph_that_was_extended_finds_the_rows_of_before_and_of_after() {
     let seeds: Vec<u64> = (0..6_000).collect();
     let rows = Rows { codes: &all, partitions: &vec![0; 6_000], seeds: &seeds };
     let graph = first.extend(rows, 2, &AtomicBool::new(false)).unwrap();
-    let recall = recall(&graph, &vectors, &all, ask(0, None), &(0..6_000).collect::<Vec<u32>>());
+    let recall = recall(&graph, &vectors, &all, &(0..6_000).collect::<Vec<u32>>());
     assert!(recall > 0.97, "{recall}");
     assert_eq!((first.rows(), graph.rows()), (3_500, 6_000));
-}
-
-#[test]
-fn a_filter_keeps_to_its_rows_and_finds_nearly_all_of_them_whether_it_goes_with_the_query_or_against() {
-    let vectors = vectors(5, 6_000);
-    let codes = Codes::of(&vectors, DIMENSION);
-    let graph = build(&codes, &vec![0; 6_000], 2);
-    let query = &self::vectors(99, 1)[..DIMENSION];
-    let median = {
-        let mut scores: Vec<f32> = vectors.chunks(DIMENSION).map(|row| dot(row, query)).collect();
-        scores.sort_by(f32::total_cmp);
-        scores[3_000]
-    };
-    let score = |row: u32| dot(&vectors[row as usize * DIMENSION..][..DIMENSION], query);
-    let filters: [&dyn Fn(u32) -> bool; 4] =
-        [&|row| row % 2 == 0, &|row| row % 7 == 0, &|row| score(row) > median, &|row| score(row) < median];
-    // Of the last, nothing lies about the query itself: the graph may say so, and leave it to a scan.
-    for (number, filter) in filters.iter().enumerate() {
-        let positions: Vec<u32> = (0..6_000).filter(|row| filter(*row)).collect();
-        let mut words = vec![0_u64; 6_000_usize.div_ceil(64)];
-        positions.iter().for_each(|row| words[*row as usize / 64] |= 1 << (row % 64));
-        let starts: Vec<u32> = positions.iter().copied().step_by(positions.len() / 50).collect();
-        let share = positions.len() as f32 / 6_000.0;
-        let allowed = Allowed { words: &words, starts: &starts, share };
-        let recall = recall(&graph, &vectors, &codes, ask(0, Some(allowed)), &positions);
-        assert!(recall > 0.95, "filter {number}: {recall}");
-    }
 }
 
 #[test]
@@ -122,7 +88,7 @@ fn a_partition_is_the_same_whatever_lies_in_the_others() {
     let partitions: Vec<u32> = (0..2_000).map(|row| [0, 1, NONE][row as usize % 3]).collect();
     let graph = build(&codes, &partitions, 1);
     let own: Vec<u32> = (0..2_000).filter(|row| row % 3 == 0).collect();
-    assert!(recall(&graph, &vectors, &codes, ask(0, None), &own) > 0.97);
+    assert!(recall(&graph, &vectors, &codes, &own) > 0.97);
     let others: Vec<f32> = self::vectors(7, 2_000);
     let mixed: Vec<f32> = (0..2_000)
         .flat_map(|row| if row % 3 == 0 { &vectors } else { &others }[row * DIMENSION..][..DIMENSION].to_vec())
@@ -132,7 +98,7 @@ fn a_partition_is_the_same_whatever_lies_in_the_others() {
     for query in self::vectors(98, 20).chunks(DIMENSION) {
         let probe = Probe::of(query);
         let found = |graph: &Graph, codes: &Codes| -> Vec<(u32, u32)> {
-            let found = graph.search(codes, &probe, ask(0, None)).near;
+            let found = graph.search(codes, &probe, 0, WIDTH);
             found.into_iter().map(|near| (near.position, near.score.to_bits())).collect()
         };
         assert_eq!(found(&graph, &codes), found(&beside_others, &mixed_codes));
@@ -140,15 +106,9 @@ fn a_partition_is_the_same_whatever_lies_in_the_others() {
 }
 
 #[test]
-fn a_search_that_would_take_too_long_is_given_up_and_a_build_that_is_stopped_gives_nothing() {
+fn a_build_that_is_stopped_gives_nothing() {
     let vectors = vectors(8, 3_000);
     let codes = Codes::of(&vectors, DIMENSION);
-    let graph = build(&codes, &vec![0; 3_000], 2);
-    let words = vec![!0_u64; 3_000_usize.div_ceil(64)];
-    let allowed = Allowed { words: &words, starts: &[], share: 1.0 };
-    let probe = Probe::of(&vectors[..DIMENSION]);
-    let found = graph.search(&codes, &probe, Ask { most_compared: 100, ..ask(0, Some(allowed)) });
-    assert!(!found.is_complete && found.compared < 1_000);
     let seeds: Vec<u64> = (0..3_000).collect();
     let rows = Rows { codes: &codes, partitions: &vec![0; 3_000], seeds: &seeds };
     assert!(Graph::empty().extend(rows, 2, &AtomicBool::new(true)).is_none());

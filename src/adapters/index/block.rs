@@ -10,6 +10,7 @@ use std::sync::Arc;
 use kernels::bits::Places;
 use kernels::codes::Codes;
 use kernels::nearest::Compared;
+use kernels::sketches::Sketches;
 use kernels::views::floats;
 use tantivy::directory::OwnedBytes;
 
@@ -83,6 +84,8 @@ pub struct Block {
     pub rows_of: Vec<Range<usize>>,
     pub vectors: Vectors,
     pub codes: Codes,
+    /// Made from the codes.
+    pub sketches: Sketches,
     /// For each row, what the commit calls its content by.
     pub fingerprints: Vec<u64>,
     pub places: Places,
@@ -272,6 +275,7 @@ impl BlockBuilder {
             documents: self.documents,
             rows_of: self.rows_of,
             vectors,
+            sketches: Sketches::of(&codes),
             codes,
             fingerprints,
             by_patient,

@@ -1,10 +1,12 @@
-//! Nearest vectors within a scope: an exact scan as long as that is cheap, the graph where a scope is broad.
+//! Nearest vectors within a scope: an exact scan as long as that is cheap, the graph where a scope is all or nearly all
+//! that a graph holds, and else a scan that reads the rows' sketches first.
 
 use std::sync::OnceLock;
 
 use kernels::codes::Probe;
-use kernels::graph::{Allowed, Ask, NONE};
-use kernels::nearest::nearest;
+use kernels::graph::NONE;
+use kernels::nearest::{Near, nearest};
+use kernels::sketches::SketchProbe;
 
 use super::base::Base;
 use super::block::Block;
@@ -12,17 +14,21 @@ use super::rows::Rows;
 use super::scope::ScopedRows;
 use super::snapshot::{DensePlan, Method, RowId};
 
-/// Rows that a walk through the graph holds in view, at least; more when more are wanted.
+/// Rows that a walk through a graph of `WIDTH_ROWS` rows holds in view, at least; in a larger one more, by the square
+/// root of how much larger it is, and more when more are wanted.
 const WIDTH: usize = 200;
-/// A walk is not given up before it has compared so many rows.
-const LEAST_STEPS: usize = 10_000;
-/// Below this share of its rows a division is not asked by the graph, as a scan of them is as fast and misses nothing.
-const LEAST_SHARE: f32 = 0.12;
+const WIDTH_ROWS: usize = 200_000;
+/// Below this share of its rows a division is not asked by the graph, which would have to find many rows for each that
+/// counts.
+const LEAST_SHARE: f32 = 0.75;
+/// So many rows are compared, of all those whose sketches were read.
+const SKETCHED: usize = 4_096;
+/// How many sketches are read in the time of one comparison.
+const SKETCHES_PER_ROW: usize = 10;
 /// A scan of more rows than this is shared by threads, as many as there are up to `MOST_THREADS`.
 const ROWS_PER_THREAD: usize = 24_000;
+const SKETCHES_PER_THREAD: usize = 100_000;
 const MOST_THREADS: usize = 4;
-/// Places to begin that a filtered walk is given.
-const STARTS: usize = 128;
 
 /// The rows of a scope as they lie in the blocks; laid out once, when first needed.
 #[derive(Default)]
@@ -47,14 +53,9 @@ struct ByGraph {
 struct GraphPart {
     division: u32,
     rows: usize,
-    /// Absent when the scope holds every row of the division.
-    allowed: Option<AllowedRows>,
-}
-
-struct AllowedRows {
-    words: Vec<u64>,
-    starts: Vec<u32>,
     share: f32,
+    /// By position, a bit each; absent when the scope holds every row of the division.
+    allowed: Option<Vec<u64>>,
 }
 
 /// A question's vector, and how many rows are wanted.
@@ -62,13 +63,14 @@ struct Question<'a> {
     vector: &'a [f32],
     probe: Probe,
     limit: usize,
+    /// More rows than this are not all compared.
+    exact_up_to: usize,
 }
 
 /// The `limit` rows of the scope nearest to `vector` by dot product (vectors are unit length), best first.
 ///
-/// A walk through the whole graph costs as much as comparing `exact_up_to` rows, and the more the fewer of its rows are
-/// allowed. Every scope for which comparing each row costs no more is compared so, and so is one whose rows the graph
-/// can't be asked for.
+/// A walk through a graph costs as much as comparing `exact_up_to` rows, and the more the fewer of its rows are allowed.
+/// Every scope of no more rows is compared row by row. What is found follows from the scope's own rows.
 pub fn search(
     rows: &Rows,
     scope: &ScopedRows,
@@ -77,26 +79,30 @@ pub fn search(
     exact_up_to: usize,
 ) -> (Vec<(RowId, f32)>, DensePlan) {
     let in_scope = scope.rows().len();
-    let mut plan = DensePlan { method: Method::Nothing, scan_cost: in_scope, graph_cost: None };
+    let mut plan = DensePlan { method: Method::Nothing, scan_cost: scan_cost(in_scope, exact_up_to), graph_cost: None };
     if in_scope == 0 || limit == 0 {
         return (Vec::new(), plan);
     }
-    let question = Question { vector, probe: Probe::of(vector), limit };
-    plan.method = Method::Exact;
+    let question = Question { vector, probe: Probe::of(vector), limit, exact_up_to };
     if in_scope > exact_up_to
         && let Some(base) = &rows.base
         && let Some(by_graph) = scope.reached.by_graph(rows, base, scope, exact_up_to)
     {
         plan.graph_cost = Some(by_graph.cost);
-        if by_graph.cost < in_scope {
-            if let Some(found) = walk(rows, base, by_graph, &question) {
-                plan.method = Method::Graph;
-                return (found, plan);
-            }
-            plan.method = Method::ExactAfterGraph;
+        if by_graph.cost < plan.scan_cost
+            && let Some(found) = walk(rows, base, by_graph, &question)
+        {
+            plan.method = Method::Graph;
+            return (found, plan);
         }
     }
+    plan.method = if in_scope > exact_up_to { Method::Sketches } else { Method::Exact };
     (scan(rows, scope.reached.all(rows, scope), &question, f32::NEG_INFINITY), plan)
+}
+
+/// In rows compared.
+fn scan_cost(rows: usize, exact_up_to: usize) -> usize {
+    if rows > exact_up_to { rows / SKETCHES_PER_ROW + SKETCHED.min(rows) } else { rows }
 }
 
 impl Reached {
@@ -139,43 +145,36 @@ fn divide(rows: &Rows, base: &Base, scope: &ScopedRows, walk_cost: usize) -> Opt
         }
         cost += walk_cost as f32 / share;
         let (rows, is_whole) = (positions.len(), positions.len() == base.size(division));
-        parts.push(GraphPart { division, rows, allowed: (!is_whole).then(|| allowed(base, &positions, share)) });
+        parts.push(GraphPart { division, rows, share, allowed: (!is_whole).then(|| allowed(base, &positions)) });
     }
     scanned.sort_unstable();
     let mut rest = stretches(rows, 1, scope);
     rest.insert(0, Stretch { block: 0, positions: scanned });
-    let cost = cost as usize + rest.iter().map(|stretch| stretch.positions.len()).sum::<usize>();
+    let cost = cost as usize + scan_cost(rest.iter().map(|stretch| stretch.positions.len()).sum(), walk_cost);
     (!parts.is_empty()).then_some(ByGraph { parts, rest, cost })
 }
 
-fn allowed(base: &Base, positions: &[u32], share: f32) -> AllowedRows {
+fn allowed(base: &Base, positions: &[u32]) -> Vec<u64> {
     let mut words = vec![0_u64; base.block.rows.len().div_ceil(64)];
     for position in positions {
         if let Some(word) = words.get_mut(*position as usize / 64) {
             *word |= 1 << (position % 64);
         }
     }
-    let starts = positions.iter().copied().step_by((positions.len() / STARTS).max(1)).collect();
-    AllowedRows { words, starts, share }
+    words
 }
 
-/// `None` when a walk was given up or came back with fewer rows than there are: then the scan must say.
+/// `None` when too few of the rows that a walk came back with are in scope: then the scan must say.
 fn walk(rows: &Rows, base: &Base, by_graph: &ByGraph, question: &Question<'_>) -> Option<Vec<(RowId, f32)>> {
     let mut found = Vec::new();
     for part in &by_graph.parts {
-        let allowed = part.allowed.as_ref();
-        let ask = Ask {
-            partition: part.division,
-            width: WIDTH.max(question.limit),
-            allowed: allowed.map(|rows| Allowed { words: &rows.words, starts: &rows.starts, share: rows.share }),
-            // Beyond this it would have been better to compare them all.
-            most_compared: part.rows.max(LEAST_STEPS),
-        };
-        let walked = base.graph.search(&base.block.codes, &question.probe, ask);
-        if !walked.is_complete || walked.near.len() < question.limit.min(part.rows) {
+        let width = width(base.size(part.division)).max(question.limit) as f32 / part.share;
+        let near = base.graph.search(&base.block.codes, &question.probe, part.division, width.ceil() as usize);
+        let mut positions: Vec<u32> =
+            near.iter().map(|near| near.position).filter(|position| part.holds(*position)).collect();
+        if positions.len() < question.limit.min(part.rows) {
             return None;
         }
-        let mut positions: Vec<u32> = walked.near.iter().map(|near| near.position).collect();
         positions.sort_unstable();
         found.extend(compare(&base.block, &positions, question, f32::NEG_INFINITY));
     }
@@ -186,41 +185,110 @@ fn walk(rows: &Rows, base: &Base, by_graph: &ByGraph, question: &Question<'_>) -
     Some(best(found, question.limit))
 }
 
+fn width(rows: usize) -> usize {
+    WIDTH.max((WIDTH as f32 * (rows as f32 / WIDTH_ROWS as f32).sqrt()) as usize)
+}
+
+impl GraphPart {
+    fn holds(&self, position: u32) -> bool {
+        let is_set =
+            |words: &Vec<u64>| words.get(position as usize / 64).is_some_and(|word| word & (1 << (position % 64)) != 0);
+        self.allowed.as_ref().is_none_or(is_set)
+    }
+}
+
 /// The best of the stretches, none below `floor`.
 fn scan(rows: &Rows, stretches: &[Stretch], question: &Question<'_>, floor: f32) -> Vec<(RowId, f32)> {
     let total: usize = stretches.iter().map(|stretch| stretch.positions.len()).sum();
-    let threads = threads_for(total);
+    if total > question.exact_up_to {
+        return scan_promising(rows, stretches, total, question, floor);
+    }
+    let found = in_threads(stretches, total, ROWS_PER_THREAD, |parts| scan_parts(rows, parts, question, floor));
+    best(found.concat(), question.limit)
+}
+
+/// Compares those rows only whose sketches promise most. Which they are doesn't depend on how rows lie in blocks.
+fn scan_promising(
+    rows: &Rows,
+    stretches: &[Stretch],
+    total: usize,
+    question: &Question<'_>,
+    floor: f32,
+) -> Vec<(RowId, f32)> {
+    let probe = SketchProbe::of(question.vector);
+    let of_parts = |parts: &[Part<'_>]| {
+        let mut found = Vec::new();
+        for (block, positions) in parts {
+            let Some(held) = rows.blocks.get(*block) else { continue };
+            let near = held.sketches.promising(&probe, positions, SKETCHED);
+            found.extend(near.into_iter().map(|near| (*block, near)));
+            keep_promising(&mut found);
+        }
+        found
+    };
+    let mut promising = in_threads(stretches, total, SKETCHES_PER_THREAD, of_parts).concat();
+    keep_promising(&mut promising);
+    promising.sort_unstable_by_key(|(block, near)| (*block, near.position));
+    let of_blocks = promising.chunk_by(|one, next| one.0 == next.0).map(|of_block| {
+        let positions = of_block.iter().map(|(_, near)| near.position).collect();
+        Stretch { block: of_block.first().map_or(0, |(block, _)| *block), positions }
+    });
+    let stretches: Vec<Stretch> = of_blocks.collect();
+    best(scan_parts(rows, &stretches.iter().map(Stretch::part).collect::<Vec<_>>(), question, floor), question.limit)
+}
+
+fn keep_promising(found: &mut Vec<(usize, Near)>) {
+    if found.len() > SKETCHED {
+        found.select_nth_unstable_by(SKETCHED - 1, |(block, near), (other_block, other)| {
+            other.score.total_cmp(&near.score).then((block, near.position).cmp(&(other_block, other.position)))
+        });
+        found.truncate(SKETCHED);
+    }
+}
+
+/// A block, and some of its positions.
+type Part<'a> = (usize, &'a [u32]);
+
+impl Stretch {
+    fn part(&self) -> Part<'_> {
+        (self.block, &self.positions)
+    }
+}
+
+/// What `scan` makes of the stretches, shared out among as many threads as there is work for.
+fn in_threads<T: Send>(
+    stretches: &[Stretch],
+    total: usize,
+    per_thread: usize,
+    scan: impl Fn(&[Part<'_>]) -> T + Sync,
+) -> Vec<T> {
+    let threads = threads_for(total, per_thread);
     if threads <= 1 {
-        let parts = stretches.iter().map(|stretch| (stretch.block, stretch.positions.as_slice()));
-        return best(scan_parts(rows, parts, question, floor), question.limit);
+        return vec![scan(&stretches.iter().map(Stretch::part).collect::<Vec<_>>())];
     }
     let shares = share_out(stretches, total.div_ceil(threads));
-    let found = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let (own, others) = shares.split_first().map_or((&[][..], &[][..]), |(own, others)| (own.as_slice(), others));
-        let running: Vec<_> = others
-            .iter()
-            .map(|share| scope.spawn(|| scan_parts(rows, share.iter().copied(), question, floor)))
-            .collect();
-        let mut found = scan_parts(rows, own.iter().copied(), question, floor);
+        let running: Vec<_> = others.iter().map(|share| scope.spawn(|| scan(share))).collect();
+        let mut found = vec![scan(own)];
         for thread in running {
             match thread.join() {
-                Ok(others) => found.extend(others),
+                Ok(others) => found.push(others),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
         found
-    });
-    best(found, question.limit)
+    })
 }
 
-fn threads_for(total: usize) -> usize {
+fn threads_for(total: usize, per_thread: usize) -> usize {
     static AVAILABLE: OnceLock<usize> = OnceLock::new();
     let available = *AVAILABLE.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
-    (total / ROWS_PER_THREAD).min(available).clamp(1, MOST_THREADS)
+    (total / per_thread).min(available).clamp(1, MOST_THREADS)
 }
 
 /// The positions of all stretches in shares of up to `size`.
-fn share_out(stretches: &[Stretch], size: usize) -> Vec<Vec<(usize, &[u32])>> {
+fn share_out(stretches: &[Stretch], size: usize) -> Vec<Vec<Part<'_>>> {
     let mut shares = vec![Vec::new()];
     let mut room = size;
     for stretch in stretches {
@@ -242,15 +310,10 @@ fn share_out(stretches: &[Stretch], size: usize) -> Vec<Vec<(usize, &[u32])>> {
 }
 
 /// The best of each part; a part is spared what can't be among the best of those before.
-fn scan_parts<'a>(
-    rows: &Rows,
-    parts: impl Iterator<Item = (usize, &'a [u32])>,
-    question: &Question<'_>,
-    mut floor: f32,
-) -> Vec<(RowId, f32)> {
+fn scan_parts(rows: &Rows, parts: &[Part<'_>], question: &Question<'_>, mut floor: f32) -> Vec<(RowId, f32)> {
     let mut found = Vec::new();
     for (block, positions) in parts {
-        let Some(block) = rows.blocks.get(block) else { continue };
+        let Some(block) = rows.blocks.get(*block) else { continue };
         found.extend(compare(block, positions, question, floor));
         if found.len() >= question.limit {
             found = best(found, question.limit);

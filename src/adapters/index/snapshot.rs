@@ -37,9 +37,9 @@ pub enum Method {
     Nothing,
     /// Every row in scope was compared.
     Exact,
+    /// Of the rows in scope those were compared whose sketches promised most.
+    Sketches,
     Graph,
-    /// The filter went against the graph, so every row in scope was compared.
-    ExactAfterGraph,
 }
 
 impl Method {
@@ -48,7 +48,7 @@ impl Method {
             Self::Nothing => "nothing_in_scope",
             Self::Exact => "exact",
             Self::Graph => "graph",
-            Self::ExactAfterGraph => "exact_after_graph",
+            Self::Sketches => "sketches",
         }
     }
 }

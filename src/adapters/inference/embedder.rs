@@ -412,19 +412,23 @@ mod tests {
     }
 
     #[test]
-    fn in_8_bits_a_vector_is_near_the_reference_and_alike_however_batched() {
+    fn in_fewer_bits_a_vector_is_near_the_reference_and_alike_however_batched() {
         let (full, manifest, folder) = tiny();
-        let int8 = PrecisionChoice::Fixed(Precision::Int8);
-        let reduced = Embedder::load_in(int8, &manifest, folder.path(), DeviceChoice::Cpu).unwrap();
-        assert_ne!(full.revision(), reduced.revision());
-        assert!(least_cosine(&full, &reduced) > 0.995);
-        assert_batching_changes_nothing(&reduced);
+        for precision in [Precision::Int8, Precision::Int7] {
+            let choice = PrecisionChoice::Fixed(precision);
+            let reduced = Embedder::load_in(choice, &manifest, folder.path(), DeviceChoice::Cpu).unwrap();
+            assert_ne!(full.revision(), reduced.revision());
+            assert!(least_cosine(&full, &reduced) > 0.99, "{precision}");
+            assert_batching_changes_nothing(&reduced);
+        }
     }
 
     #[test]
-    fn the_default_model_in_8_bits_is_near_the_reference() {
-        let (Some(full), Some(reduced)) = (real(), real_in(Precision::Int8)) else { return };
-        let cosine = least_cosine(&full, &reduced);
-        assert!(cosine > 0.99, "{cosine}");
+    fn the_default_model_in_fewer_bits_is_near_the_reference() {
+        for (precision, least) in [(Precision::Int8, 0.99), (Precision::Int7, 0.98)] {
+            let (Some(full), Some(reduced)) = (real(), real_in(precision)) else { return };
+            let cosine = least_cosine(&full, &reduced);
+            assert!(cosine > least, "{precision}: {cosine}");
+        }
     }
 }

@@ -20,6 +20,7 @@ const fn computation(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "f32-1",
         Precision::Int8 => "int8-1",
+        Precision::Int7 => "int7-1",
     }
 }
 
@@ -246,7 +247,7 @@ mod tests {
         let manifest = Manifest::default_embedder();
         assert_eq!((manifest.dimension, manifest.max_tokens, manifest.pooling), (384, 256, Pooling::Mean));
         assert_eq!(manifest.packages.len(), 2);
-        assert_eq!(manifest.measured, [Precision::Int8]);
+        assert_eq!(manifest.measured, [Precision::Int8, Precision::Int7]);
     }
 
     #[test]
@@ -310,7 +311,8 @@ mod tests {
             Manifest { max_tokens: 128, ..manifest.clone() },
             Manifest { query_prefix: "query: ".into(), ..manifest.clone() },
         ];
-        assert_ne!(manifest.fingerprint(Precision::F32), manifest.fingerprint(Precision::Int8));
+        let fingerprints = [Precision::F32, Precision::Int8, Precision::Int7].map(|bits| manifest.fingerprint(bits));
+        assert!(fingerprints.iter().all(|one| fingerprints.iter().filter(|other| *other == one).count() == 1));
         for other in others {
             assert_ne!(manifest.fingerprint(Precision::F32), other.fingerprint(Precision::F32));
         }

@@ -1,6 +1,6 @@
 //! A linear layer of the packed model, in the precision that was chosen.
 
-use kernels::{ByteLinear, ByteRows, Finish, Level, Linear};
+use kernels::{Bits, ByteLinear, ByteRows, Finish, Level, Linear};
 
 use super::precision::Precision;
 
@@ -12,9 +12,11 @@ pub(super) enum Matrix {
 impl Matrix {
     /// Shapes: `weight` (outputs, inputs), `bias` (outputs).
     pub(super) fn pack(level: Level, precision: Precision, weight: &[f32], bias: &[f32], inputs: usize) -> Self {
+        let bytes = |bits| Self::Bytes(ByteLinear::pack(level, bits, weight, bias, inputs));
         match precision {
             Precision::F32 => Self::Full(Linear::pack(level, weight, bias, inputs)),
-            Precision::Int8 => Self::Bytes(ByteLinear::pack(level, weight, bias, inputs)),
+            Precision::Int8 => bytes(Bits::Eight),
+            Precision::Int7 => bytes(Bits::Seven),
         }
     }
 

@@ -1,4 +1,4 @@
-//! In how many bits a model computes: 32 are the reference, 8 several times faster where the processor helps.
+//! In how many bits a model computes: 32 are the reference, 8 or 7 several times faster where the processor helps.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,8 +14,10 @@ use super::weights::{DeviceChoice, InferenceError};
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     F32,
-    /// Weights and inputs of the linear layers in 8 bits, attention in bfloat16 where the processor has it.
+    /// Weights and inputs of the linear layers in 8 bits: for processors with VNNI.
     Int8,
+    /// The inputs in 7 bits, and weights of 8 at most whose products' sums 16 bits hold: for processors without VNNI.
+    Int7,
 }
 
 /// What a configuration asks for.
@@ -31,10 +33,11 @@ impl PrecisionChoice {
     /// Reduced precision is for the CPU; asking for it elsewhere is an error.
     pub(super) fn choose(self, manifest: &Manifest, device: DeviceChoice) -> Result<Precision, InferenceError> {
         match (self, device) {
-            (Self::Fixed(Precision::Int8), DeviceChoice::Cuda(_) | DeviceChoice::Metal(_)) => {
-                Err(InferenceError::Unloadable(format!("the precision int8 isn't computed on {device}")))
+            (Self::Fixed(precision), DeviceChoice::Cpu) => Ok(precision),
+            (Self::Fixed(Precision::F32), _) => Ok(Precision::F32),
+            (Self::Fixed(reduced), _) => {
+                Err(InferenceError::Unloadable(format!("the precision {reduced} isn't computed on {device}")))
             }
-            (Self::Fixed(precision), _) => Ok(precision),
             (Self::Fastest, DeviceChoice::Cpu) => Ok(fastest(manifest, Processor::detected())),
             (Self::Fastest, _) => Ok(Precision::F32),
         }
@@ -42,12 +45,16 @@ impl PrecisionChoice {
 }
 
 fn fastest(manifest: &Manifest, processor: Processor) -> Precision {
-    let is_fast = processor.avx512_vnni;
-    if is_fast && manifest.measured.contains(&Precision::Int8) { Precision::Int8 } else { Precision::F32 }
+    let fast = match processor {
+        has if has.avx512_vnni => Precision::Int8,
+        has if has.avx2 => Precision::Int7,
+        _ => Precision::F32,
+    };
+    if manifest.measured.contains(&fast) { fast } else { Precision::F32 }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("precision {0} is not auto, f32 or int8")]
+#[error("precision {0} is not auto, f32, int8 or int7")]
 pub struct UnknownPrecision(String);
 
 impl FromStr for PrecisionChoice {
@@ -58,17 +65,26 @@ impl FromStr for PrecisionChoice {
             "auto" => Ok(Self::Fastest),
             "f32" => Ok(Self::Fixed(Precision::F32)),
             "int8" => Ok(Self::Fixed(Precision::Int8)),
+            "int7" => Ok(Self::Fixed(Precision::Int7)),
             _ => Err(UnknownPrecision(name.to_owned())),
+        }
+    }
+}
+
+impl Precision {
+    /// As a configuration and a manifest write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+            Self::Int7 => "int7",
         }
     }
 }
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Int8 => "int8",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -80,25 +96,29 @@ mod tests {
     fn the_fastest_is_one_that_was_measured_and_that_the_processor_has() {
         let vnni = Processor { avx2: true, avx512: true, avx512_vnni: true };
         let plain = Processor { avx512_vnni: false, ..vnni };
-        let measured = Manifest { measured: vec![Precision::Int8], ..Manifest::default_embedder() };
+        let old = Processor { avx2: false, avx512: false, ..plain };
+        let measured = Manifest { measured: vec![Precision::Int8, Precision::Int7], ..Manifest::default_embedder() };
         let unmeasured = Manifest { measured: Vec::new(), ..measured.clone() };
         assert_eq!(fastest(&measured, vnni), Precision::Int8);
-        assert_eq!(fastest(&measured, plain), Precision::F32);
+        assert_eq!(fastest(&measured, plain), Precision::Int7);
+        assert_eq!(fastest(&measured, old), Precision::F32);
         assert_eq!(fastest(&unmeasured, vnni), Precision::F32);
     }
 
     #[test]
     fn what_is_asked_for_is_what_is_used_or_an_error() {
         let manifest = Manifest { measured: Vec::new(), ..Manifest::default_embedder() };
-        let int8 = PrecisionChoice::Fixed(Precision::Int8);
-        assert_eq!(int8.choose(&manifest, DeviceChoice::Cpu).unwrap(), Precision::Int8);
-        assert!(int8.choose(&manifest, DeviceChoice::Cuda(0)).is_err());
+        for reduced in [Precision::Int8, Precision::Int7] {
+            let choice = PrecisionChoice::Fixed(reduced);
+            assert_eq!(choice.choose(&manifest, DeviceChoice::Cpu).unwrap(), reduced);
+            assert!(choice.choose(&manifest, DeviceChoice::Cuda(0)).is_err());
+        }
         assert_eq!(PrecisionChoice::Fastest.choose(&manifest, DeviceChoice::Metal(0)).unwrap(), Precision::F32);
     }
 
     #[test]
     fn a_precision_is_named_as_it_is_written() {
-        for name in ["f32", "int8"] {
+        for name in ["f32", "int8", "int7"] {
             let choice: PrecisionChoice = name.parse().unwrap();
             assert!(matches!(choice, PrecisionChoice::Fixed(precision) if precision.to_string() == name));
         }
