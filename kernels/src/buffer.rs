@@ -20,6 +20,7 @@ unsafe impl Number for f32 {}
 unsafe impl Number for i8 {}
 unsafe impl Number for u8 {}
 unsafe impl Number for u16 {}
+unsafe impl Number for u64 {}
 
 /// A slice of numbers that begins at a cache line.
 #[derive(Clone)]

@@ -5,12 +5,10 @@ use std::sync::OnceLock;
 
 use kernels::codes::Probe;
 use kernels::graph::NONE;
-use kernels::nearest::{Near, nearest};
-use kernels::sketches::SketchProbe;
 
 use super::base::Base;
-use super::block::Block;
 use super::rows::Rows;
+use super::scan::{self, Question, Stretch, best, compare, scan};
 use super::scope::ScopedRows;
 use super::snapshot::{DensePlan, Method, RowId};
 
@@ -21,26 +19,12 @@ const WIDTH_ROWS: usize = 200_000;
 /// Below this share of its rows a division is not asked by the graph, which would have to find many rows for each that
 /// counts.
 const LEAST_SHARE: f32 = 0.75;
-/// So many rows are compared, of all those whose sketches were read.
-const SKETCHED: usize = 4_096;
-/// How many sketches are read in the time of one comparison.
-const SKETCHES_PER_ROW: usize = 10;
-/// A scan of more rows than this is shared by threads, as many as there are up to `MOST_THREADS`.
-const ROWS_PER_THREAD: usize = 24_000;
-const SKETCHES_PER_THREAD: usize = 100_000;
-const MOST_THREADS: usize = 4;
 
 /// The rows of a scope as they lie in the blocks; laid out once, when first needed.
 #[derive(Default)]
 pub struct Reached {
     all: OnceLock<Vec<Stretch>>,
     by_graph: OnceLock<Option<ByGraph>>,
-}
-
-/// Positions in one block, ascending.
-struct Stretch {
-    block: usize,
-    positions: Vec<u32>,
 }
 
 /// A scope divided into what the graph can be asked for and what is scanned beside it.
@@ -58,15 +42,6 @@ struct GraphPart {
     allowed: Option<Vec<u64>>,
 }
 
-/// A question's vector, and how many rows are wanted.
-struct Question<'a> {
-    vector: &'a [f32],
-    probe: Probe,
-    limit: usize,
-    /// More rows than this are not all compared.
-    exact_up_to: usize,
-}
-
 /// The `limit` rows of the scope nearest to `vector` by dot product (vectors are unit length), best first.
 ///
 /// A walk through a graph costs as much as comparing `exact_up_to` rows, and the more the fewer of its rows are allowed.
@@ -79,7 +54,8 @@ pub fn search(
     exact_up_to: usize,
 ) -> (Vec<(RowId, f32)>, DensePlan) {
     let in_scope = scope.rows().len();
-    let mut plan = DensePlan { method: Method::Nothing, scan_cost: scan_cost(in_scope, exact_up_to), graph_cost: None };
+    let mut plan =
+        DensePlan { method: Method::Nothing, scan_cost: scan::cost(in_scope, exact_up_to), graph_cost: None };
     if in_scope == 0 || limit == 0 {
         return (Vec::new(), plan);
     }
@@ -98,11 +74,6 @@ pub fn search(
     }
     plan.method = if in_scope > exact_up_to { Method::Sketches } else { Method::Exact };
     (scan(rows, scope.reached.all(rows, scope), &question, f32::NEG_INFINITY), plan)
-}
-
-/// In rows compared.
-fn scan_cost(rows: usize, exact_up_to: usize) -> usize {
-    if rows > exact_up_to { rows / SKETCHES_PER_ROW + SKETCHED.min(rows) } else { rows }
 }
 
 impl Reached {
@@ -150,7 +121,7 @@ fn divide(rows: &Rows, base: &Base, scope: &ScopedRows, walk_cost: usize) -> Opt
     scanned.sort_unstable();
     let mut rest = stretches(rows, 1, scope);
     rest.insert(0, Stretch { block: 0, positions: scanned });
-    let cost = cost as usize + scan_cost(rest.iter().map(|stretch| stretch.positions.len()).sum(), walk_cost);
+    let cost = cost as usize + scan::cost(rest.iter().map(|stretch| stretch.positions.len()).sum(), walk_cost);
     (!parts.is_empty()).then_some(ByGraph { parts, rest, cost })
 }
 
@@ -195,143 +166,4 @@ impl GraphPart {
             |words: &Vec<u64>| words.get(position as usize / 64).is_some_and(|word| word & (1 << (position % 64)) != 0);
         self.allowed.as_ref().is_none_or(is_set)
     }
-}
-
-/// The best of the stretches, none below `floor`.
-fn scan(rows: &Rows, stretches: &[Stretch], question: &Question<'_>, floor: f32) -> Vec<(RowId, f32)> {
-    let total: usize = stretches.iter().map(|stretch| stretch.positions.len()).sum();
-    if total > question.exact_up_to {
-        return scan_promising(rows, stretches, total, question, floor);
-    }
-    let found = in_threads(stretches, total, ROWS_PER_THREAD, |parts| scan_parts(rows, parts, question, floor));
-    best(found.concat(), question.limit)
-}
-
-/// Compares those rows only whose sketches promise most. Which they are doesn't depend on how rows lie in blocks.
-fn scan_promising(
-    rows: &Rows,
-    stretches: &[Stretch],
-    total: usize,
-    question: &Question<'_>,
-    floor: f32,
-) -> Vec<(RowId, f32)> {
-    let probe = SketchProbe::of(question.vector);
-    let of_parts = |parts: &[Part<'_>]| {
-        let mut found = Vec::new();
-        for (block, positions) in parts {
-            let Some(held) = rows.blocks.get(*block) else { continue };
-            let near = held.sketches.promising(&probe, positions, SKETCHED);
-            found.extend(near.into_iter().map(|near| (*block, near)));
-            keep_promising(&mut found);
-        }
-        found
-    };
-    let mut promising = in_threads(stretches, total, SKETCHES_PER_THREAD, of_parts).concat();
-    keep_promising(&mut promising);
-    promising.sort_unstable_by_key(|(block, near)| (*block, near.position));
-    let of_blocks = promising.chunk_by(|one, next| one.0 == next.0).map(|of_block| {
-        let positions = of_block.iter().map(|(_, near)| near.position).collect();
-        Stretch { block: of_block.first().map_or(0, |(block, _)| *block), positions }
-    });
-    let stretches: Vec<Stretch> = of_blocks.collect();
-    best(scan_parts(rows, &stretches.iter().map(Stretch::part).collect::<Vec<_>>(), question, floor), question.limit)
-}
-
-fn keep_promising(found: &mut Vec<(usize, Near)>) {
-    if found.len() > SKETCHED {
-        found.select_nth_unstable_by(SKETCHED - 1, |(block, near), (other_block, other)| {
-            other.score.total_cmp(&near.score).then((block, near.position).cmp(&(other_block, other.position)))
-        });
-        found.truncate(SKETCHED);
-    }
-}
-
-/// A block, and some of its positions.
-type Part<'a> = (usize, &'a [u32]);
-
-impl Stretch {
-    fn part(&self) -> Part<'_> {
-        (self.block, &self.positions)
-    }
-}
-
-/// What `scan` makes of the stretches, shared out among as many threads as there is work for.
-fn in_threads<T: Send>(
-    stretches: &[Stretch],
-    total: usize,
-    per_thread: usize,
-    scan: impl Fn(&[Part<'_>]) -> T + Sync,
-) -> Vec<T> {
-    let threads = threads_for(total, per_thread);
-    if threads <= 1 {
-        return vec![scan(&stretches.iter().map(Stretch::part).collect::<Vec<_>>())];
-    }
-    let shares = share_out(stretches, total.div_ceil(threads));
-    std::thread::scope(|scope| {
-        let (own, others) = shares.split_first().map_or((&[][..], &[][..]), |(own, others)| (own.as_slice(), others));
-        let running: Vec<_> = others.iter().map(|share| scope.spawn(|| scan(share))).collect();
-        let mut found = vec![scan(own)];
-        for thread in running {
-            match thread.join() {
-                Ok(others) => found.push(others),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        found
-    })
-}
-
-fn threads_for(total: usize, per_thread: usize) -> usize {
-    static AVAILABLE: OnceLock<usize> = OnceLock::new();
-    let available = *AVAILABLE.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
-    (total / per_thread).min(available).clamp(1, MOST_THREADS)
-}
-
-/// The positions of all stretches in shares of up to `size`.
-fn share_out(stretches: &[Stretch], size: usize) -> Vec<Vec<Part<'_>>> {
-    let mut shares = vec![Vec::new()];
-    let mut room = size;
-    for stretch in stretches {
-        let mut positions = stretch.positions.as_slice();
-        while !positions.is_empty() {
-            if room == 0 {
-                shares.push(Vec::new());
-                room = size;
-            }
-            let (taken, left) = positions.split_at(positions.len().min(room));
-            room -= taken.len();
-            positions = left;
-            if let Some(share) = shares.last_mut() {
-                share.push((stretch.block, taken));
-            }
-        }
-    }
-    shares
-}
-
-/// The best of each part; a part is spared what can't be among the best of those before.
-fn scan_parts(rows: &Rows, parts: &[Part<'_>], question: &Question<'_>, mut floor: f32) -> Vec<(RowId, f32)> {
-    let mut found = Vec::new();
-    for (block, positions) in parts {
-        let Some(block) = rows.blocks.get(*block) else { continue };
-        found.extend(compare(block, positions, question, floor));
-        if found.len() >= question.limit {
-            found = best(found, question.limit);
-            floor = found.last().map_or(floor, |(_, score)| *score);
-        }
-    }
-    found
-}
-
-fn compare(block: &Block, positions: &[u32], question: &Question<'_>, floor: f32) -> Vec<(RowId, f32)> {
-    let found = nearest(block.compared(), question.vector, &question.probe, positions, question.limit, floor);
-    let row_of = |position: u32| block.rows.get(position as usize).map(|row| RowId(row.number));
-    found.into_iter().filter_map(|near| Some((row_of(near.position)?, near.score))).collect()
-}
-
-/// Best first, ties by row.
-fn best(mut found: Vec<(RowId, f32)>, limit: usize) -> Vec<(RowId, f32)> {
-    found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    found.truncate(limit);
-    found
 }

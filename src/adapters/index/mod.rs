@@ -19,6 +19,7 @@ mod keyword;
 mod question;
 mod row_set;
 mod rows;
+mod scan;
 mod schema;
 mod scope;
 mod segment_rows;
