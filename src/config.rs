@@ -36,8 +36,8 @@ pub struct Config {
     pub reranker_manifest: Option<PathBuf>,
     /// `cpu`, `cuda:N` or `metal:N`. `ANAMNESIS_DEVICE`; default `cpu`.
     pub device: String,
-    /// `auto`, `f32`, `int8` or `int7`. `ANAMNESIS_PRECISION`; default `auto`: the fastest the processor has instructions for,
-    /// of those whose quality was measured for the model.
+    /// `auto`, `f32`, `int8` or `int7`. `ANAMNESIS_PRECISION`; default `auto`: the fastest the processor has instructions
+    /// for, of those whose quality was measured for the model.
     pub precision: String,
     /// `ANAMNESIS_LISTEN`; default `127.0.0.1:8080`.
     pub listen: SocketAddr,

@@ -24,8 +24,6 @@ use crate::tile::panel_width;
 const DEPTH_STEP: usize = 4;
 /// Columns of a panel.
 const COLUMNS: usize = 32;
-/// Rows that are taken through all panels together.
-const BLOCK_ROWS: usize = 96;
 /// Steps of the depth whose products are summed in 16 bits.
 const SHORT_STEPS: usize = 2;
 /// What the sizes of the weights in one 16-bit sum may add up to: times 127 it fits, whatever the inputs are.
@@ -173,6 +171,8 @@ impl ByteRows {
             Kind::Avx2 => return unsafe { x86::quantize_avx2(bits, input, width, values, ranges) },
             Kind::Portable => {}
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = level;
         quantize(bits, input, width, values, ranges);
     }
 }

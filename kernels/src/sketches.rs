@@ -30,7 +30,6 @@ pub struct Sketches {
     /// Of each row its factor, as bits, and its signs, a bit that is set where the component is greater than nought.
     /// They lie together, in cache lines of their own, as memory is what a scan of scattered rows waits for.
     words: Buffer<u64>,
-    rows: usize,
 }
 
 /// A query, to be compared with [`Sketches`].
@@ -65,15 +64,7 @@ impl Sketches {
                 *word = components.iter().rev().fold(0, |word, component| word << 1 | u64::from(*component > 0));
             }
         }
-        Self { width, words, rows: codes.len() }
-    }
-
-    pub fn len(&self) -> usize {
-        self.rows
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.rows == 0
+        Self { width, words }
     }
 
     /// The `keep` rows at `positions` whose products with the query seem the greatest, in no order; a score is about the

@@ -7,6 +7,8 @@ use super::*;
 use crate::lanes_x86::{Avx2, Avx512, first_lanes};
 use crate::tile::{Lines, even_tiles, fetch_ahead};
 
+/// Rows that are taken through all panels together.
+const BLOCK_ROWS: usize = 96;
 /// Rows of a tile.
 const VNNI_ROWS: usize = 12;
 const AVX2_ROWS: usize = 4;

@@ -414,11 +414,11 @@ mod tests {
     #[test]
     fn in_fewer_bits_a_vector_is_near_the_reference_and_alike_however_batched() {
         let (full, manifest, folder) = tiny();
-        for precision in [Precision::Int8, Precision::Int7] {
+        for (precision, least) in [(Precision::Int8, 0.995), (Precision::Int7, 0.99)] {
             let choice = PrecisionChoice::Fixed(precision);
             let reduced = Embedder::load_in(choice, &manifest, folder.path(), DeviceChoice::Cpu).unwrap();
             assert_ne!(full.revision(), reduced.revision());
-            assert!(least_cosine(&full, &reduced) > 0.99, "{precision}");
+            assert!(least_cosine(&full, &reduced) > least, "{precision}");
             assert_batching_changes_nothing(&reduced);
         }
     }
