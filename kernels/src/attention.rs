@@ -29,19 +29,26 @@ pub fn attention(
     hidden: usize,
     scratch: &mut Buffer,
 ) {
-    assert!(heads > 0 && hidden > 0 && hidden.is_multiple_of(heads), "heads divide the hidden size");
-    let tokens = output.len() / hidden;
-    assert_eq!(output.len(), tokens * hidden, "whole rows");
-    assert_eq!(projections.len(), 3 * output.len(), "query, key and value for each row");
-    let shape = Shape { tokens, heads, hidden };
+    let shape = Shape::of(projections, heads, output, hidden);
     at_level!(level, attend(shape: Shape, projections: &[f32], output: &mut [f32], scratch: &mut Buffer));
 }
 
 #[derive(Clone, Copy)]
-struct Shape {
-    tokens: usize,
-    heads: usize,
-    hidden: usize,
+pub(crate) struct Shape {
+    pub(crate) tokens: usize,
+    pub(crate) heads: usize,
+    pub(crate) hidden: usize,
+}
+
+impl Shape {
+    /// Panics when the lengths don't agree.
+    pub(crate) fn of(projections: &[f32], heads: usize, output: &[f32], hidden: usize) -> Self {
+        assert!(heads > 0 && hidden > 0 && hidden.is_multiple_of(heads), "heads divide the hidden size");
+        let tokens = output.len() / hidden;
+        assert_eq!(output.len(), tokens * hidden, "whole rows");
+        assert_eq!(projections.len(), 3 * output.len(), "query, key and value for each row");
+        Self { tokens, heads, hidden }
+    }
 }
 
 #[inline(always)]
@@ -174,13 +181,13 @@ unsafe fn store_scaled<L: Lanes>(from: *const f32, shares: &[f32], columns: usiz
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     /// In double precision, one query and one key after the other.
-    fn plain(projections: &[f32], heads: usize, hidden: usize) -> Vec<f64> {
+    pub(crate) fn plain(projections: &[f32], heads: usize, hidden: usize) -> Vec<f64> {
         let (size, tokens) = (hidden / heads, projections.len() / 3 / hidden);
         let at =
             |token: usize, part: usize, column: usize| f64::from(projections[(token * 3 + part) * hidden + column]);

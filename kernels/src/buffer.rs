@@ -18,6 +18,7 @@ pub unsafe trait Number: Copy {}
 // Each is a plain number.
 unsafe impl Number for f32 {}
 unsafe impl Number for i8 {}
+unsafe impl Number for i32 {}
 unsafe impl Number for u8 {}
 unsafe impl Number for u16 {}
 unsafe impl Number for u64 {}

@@ -12,6 +12,9 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{VNNI_ROWS, products};
+
 use crate::buffer::Buffer;
 use crate::lanes::Lanes;
 #[cfg(target_arch = "x86_64")]
@@ -21,9 +24,9 @@ use crate::linear::{Finish, finish_tile};
 use crate::tile::panel_width;
 
 /// Inputs multiplied by one instruction, per output.
-const DEPTH_STEP: usize = 4;
+pub(crate) const DEPTH_STEP: usize = 4;
 /// Columns of a panel.
-const COLUMNS: usize = 32;
+pub(crate) const COLUMNS: usize = 32;
 /// Steps of the depth whose products are summed in 16 bits.
 const SHORT_STEPS: usize = 2;
 /// What the sizes of the weights in one 16-bit sum may add up to: times 127 it fits, whatever the inputs are.

@@ -6,6 +6,7 @@
 mod attention;
 pub mod bits;
 mod buffer;
+mod byte_attention;
 mod bytes;
 pub mod codes;
 pub mod distance;
@@ -25,6 +26,7 @@ pub mod views;
 
 pub use attention::{attention, query_scale};
 pub use buffer::Buffer;
+pub use byte_attention::{AttentionMemory, attention_in_bytes};
 pub use bytes::{Bits, ByteLinear, ByteRows};
 pub use level::Level;
 pub use linear::{Finish, Linear};

@@ -79,6 +79,24 @@ impl<T> Lines<T> {
     }
 }
 
+/// An expression with a number of rows, from 1 to the most given, as a constant.
+macro_rules! by_rows {
+    ($rows:expr, $most:expr, $count:ident => $call:expr) => {
+        by_rows!(@ $rows, $most, $count => $call, 1 2 3 4 5 6 7 8 9 10 11 12)
+    };
+    (@ $rows:expr, $most:expr, $count:ident => $call:expr, $($number:literal)*) => {
+        match $rows {
+            // Left out where tiles are smaller, so that it isn't compiled.
+            $($number if $number <= $most => {
+                const $count: usize = $number;
+                $call
+            })*
+            rows => unreachable!("a tile of {rows} rows"),
+        }
+    };
+}
+pub(crate) use by_rows;
+
 /// `rows` rows of a matrix times one panel: `to[row][column] = sum over depth of from[row][depth] * panel[depth][column]`,
 /// or as much more where the tile `goes_on`.
 ///
@@ -95,18 +113,9 @@ pub(crate) unsafe fn tile<L: Lanes>(
     (to, to_stride): (*mut f32, usize),
     goes_on: bool,
 ) {
-    macro_rules! by_rows {
-        ($($count:literal)*) => {
-            match rows {
-                // Left out where the level's tiles are smaller, so that it isn't compiled.
-                $($count if $count <= L::TILE_ROWS => unsafe {
-                    tile_of::<L, $count>((from, from_stride), panel, depth, (to, to_stride), goes_on)
-                },)*
-                _ => unreachable!("a tile of {rows} rows"),
-            }
-        };
-    }
-    by_rows!(1 2 3 4 5 6 7 8 9 10 11 12)
+    by_rows!(rows, L::TILE_ROWS, ROWS => unsafe {
+        tile_of::<L, ROWS>((from, from_stride), panel, depth, (to, to_stride), goes_on)
+    });
 }
 
 #[inline(always)]

@@ -5,12 +5,12 @@ use std::hint::black_box;
 
 use super::*;
 use crate::lanes_x86::{Avx2, Avx512, first_lanes};
-use crate::tile::{Lines, even_tiles, fetch_ahead};
+use crate::tile::{Lines, by_rows, even_tiles, fetch_ahead};
 
 /// Rows that are taken through all panels together.
 const BLOCK_ROWS: usize = 96;
 /// Rows of a tile.
-const VNNI_ROWS: usize = 12;
+pub(crate) const VNNI_ROWS: usize = 12;
 const AVX2_ROWS: usize = 4;
 /// Columns of a tile.
 const AVX2_COLUMNS: usize = 16;
@@ -56,7 +56,8 @@ pub(super) fn multiply_vnni(layer: &ByteLinear, rows: usize, input: &ByteRows, o
                 // `forward` has checked that input and output have all these rows.
                 unsafe {
                     let from = input.values.as_ptr().add(row * depth);
-                    tile_vnni(count, (from, depth), weights.as_ptr(), sums.as_mut_ptr());
+                    let (weights, to) = (weights.as_ptr(), sums.as_mut_ptr());
+                    by_rows!(count, VNNI_ROWS, COUNT => tile_vnni::<COUNT>(from, depth, weights, to));
                     let (sums, output) = ((sums.as_ptr(), COLUMNS), output.as_mut_ptr());
                     let column = panel * COLUMNS;
                     finish_bytes::<Avx512, VNNI_ROWS>(layer, input, (row, count), column, sums, output, finish);
@@ -66,27 +67,37 @@ pub(super) fn multiply_vnni(layer: &ByteLinear, rows: usize, input: &ByteRows, o
     }
 }
 
+/// Stores the sums of a tile.
+///
 /// # Safety
-/// `from` has `rows` rows, 1 to 12, of `depth` bytes; `panel` `depth` rows of 32; `sums` takes `rows` of 32.
+/// `from` has `COUNT` rows, one after the other, of `depth` bytes; `panel` `depth` rows of 32; `sums` takes `COUNT` of 32.
 #[inline]
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn tile_vnni(rows: usize, from: (*const u8, usize), panel: *const i8, sums: *mut i32) {
-    macro_rules! by_rows {
-        ($($count:literal)*) => {
-            match rows {
-                $($count => unsafe { tile_of::<$count>(from, panel, sums) },)*
-                _ => unreachable!("a tile of {rows} rows"),
-            }
-        };
+unsafe fn tile_vnni<const COUNT: usize>(from: *const u8, depth: usize, panel: *const i8, to: *mut i32) {
+    let sums = unsafe { products::<COUNT>((from, depth), depth, panel, [_mm512_setzero_si512(); 2]) };
+    for (row, sums) in sums.into_iter().enumerate() {
+        unsafe {
+            let at = to.add(row * COLUMNS);
+            _mm512_storeu_si512(at.cast(), sums[0]);
+            _mm512_storeu_si512(at.add(16).cast(), sums[1]);
+        }
     }
-    by_rows!(1 2 3 4 5 6 7 8 9 10 11 12)
 }
 
+/// The sums of a tile, which begin with `starts` in each row.
+///
+/// # Safety
+/// `from` has `COUNT` rows of `depth` bytes, a stride apart; `panel` `depth` rows of 32.
 #[inline]
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn tile_of<const COUNT: usize>((from, depth): (*const u8, usize), panel: *const i8, to: *mut i32) {
-    let mut sums = [[_mm512_setzero_si512(); 2]; COUNT];
-    let mut lines = Lines::new(from, depth);
+pub(crate) unsafe fn products<const COUNT: usize>(
+    (from, stride): (*const u8, usize),
+    depth: usize,
+    panel: *const i8,
+    starts: [__m512i; 2],
+) -> [[__m512i; 2]; COUNT] {
+    let mut sums = [starts; COUNT];
+    let mut lines = Lines::new(from, stride);
     let mut at = panel;
     for _ in 0..depth / DEPTH_STEP {
         fetch_ahead(at, DEPTH_STEP * COLUMNS);
@@ -100,14 +111,9 @@ unsafe fn tile_of<const COUNT: usize>((from, depth): (*const u8, usize), panel: 
         lines.advance(DEPTH_STEP);
         at = at.wrapping_add(DEPTH_STEP * COLUMNS);
     }
-    for (row, sums) in sums.into_iter().enumerate() {
-        unsafe {
-            let at = to.add(row * COLUMNS);
-            _mm512_storeu_si512(at.cast(), sums[0]);
-            _mm512_storeu_si512(at.add(16).cast(), sums[1]);
-        }
-    }
+    sums
 }
+
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn quantize_avx2(bits: Bits, input: &[f32], width: usize, values: &mut [u8], ranges: &mut [(f32, f32)]) {
     let whole = width - width % 32;
@@ -167,7 +173,8 @@ pub(super) fn multiply_avx2(layer: &ByteLinear, rows: usize, input: &ByteRows, o
                 // `forward` has checked that input and output have all these rows.
                 unsafe {
                     let from = input.values.as_ptr().add(row * depth);
-                    tile_avx2(count, (from, depth), weights.as_ptr(), sums.as_mut_ptr());
+                    let (weights, to) = (weights.as_ptr(), sums.as_mut_ptr());
+                    by_rows!(count, AVX2_ROWS, COUNT => tile_avx2::<COUNT>(from, depth, weights, to));
                     let (sums, output) = ((sums.as_ptr(), AVX2_COLUMNS), output.as_mut_ptr());
                     finish_bytes::<Avx2, AVX2_ROWS>(layer, input, (row, count), column, sums, output, finish);
                 }
@@ -177,23 +184,11 @@ pub(super) fn multiply_avx2(layer: &ByteLinear, rows: usize, input: &ByteRows, o
 }
 
 /// # Safety
-/// `from` has `rows` rows, 1 to 4, of `depth` bytes; `panel` as many rows of 32, of which the first 16 are taken;
-/// `sums` takes `rows` of 16.
+/// `from` has `COUNT` rows, one after the other, of `depth` bytes; `panel` as many rows of 32, of which the first 16 are
+/// taken; `sums` takes `COUNT` of 16.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile_avx2(rows: usize, from: (*const u8, usize), panel: *const i8, sums: *mut i32) {
-    match rows {
-        1 => unsafe { tile_of_shorts::<1>(from, panel, sums) },
-        2 => unsafe { tile_of_shorts::<2>(from, panel, sums) },
-        3 => unsafe { tile_of_shorts::<3>(from, panel, sums) },
-        4 => unsafe { tile_of_shorts::<4>(from, panel, sums) },
-        _ => unreachable!("a tile of {rows} rows"),
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn tile_of_shorts<const COUNT: usize>((from, depth): (*const u8, usize), panel: *const i8, to: *mut i32) {
+unsafe fn tile_avx2<const COUNT: usize>(from: *const u8, depth: usize, panel: *const i8, to: *mut i32) {
     const STEP: usize = COLUMNS * DEPTH_STEP;
     let ones = black_box(_mm256_set1_epi16(1));
     let mut sums = [[_mm256_setzero_si256(); 2]; COUNT];

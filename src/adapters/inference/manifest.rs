@@ -19,7 +19,7 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 const fn computation(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "f32-1",
-        Precision::Int8 => "int8-1",
+        Precision::Int8 => "int8-2",
         Precision::Int7 => "int7-1",
     }
 }

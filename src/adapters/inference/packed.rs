@@ -10,7 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, Storage, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{Config, HiddenAct};
-use kernels::{Buffer, ByteRows, Finish, Level, add_rows, attention, layer_norm, query_scale};
+use kernels::{
+    AttentionMemory, Buffer, ByteRows, Finish, Level, add_rows, attention, attention_in_bytes, layer_norm, query_scale,
+};
 
 use super::matrix::Matrix;
 use super::precision::Precision;
@@ -34,6 +36,7 @@ impl<'a> Sequence<'a> {
 
 pub(super) struct PackedBert {
     level: Level,
+    precision: Precision,
     hidden: usize,
     heads: usize,
     intermediate: usize,
@@ -76,7 +79,7 @@ struct Memory {
     projections: Buffer,
     context: Buffer,
     wide: Buffer,
-    attention: Buffer,
+    attention: AttentionMemory,
     bytes: ByteRows,
 }
 
@@ -99,6 +102,7 @@ impl PackedBert {
         };
         Ok(Self {
             level,
+            precision,
             hidden,
             heads: config.num_attention_heads,
             intermediate: config.intermediate_size,
@@ -175,14 +179,13 @@ impl PackedBert {
     }
 
     fn advance(&self, layer: &Layer, ranges: &[Range<usize>], memory: &mut Memory) {
-        let Memory { states, projections, context, wide, attention: scratch, bytes } = memory;
+        let Memory { states, projections, context, wide, attention, bytes } = memory;
         let projections = projections.resize(3 * states.len());
         let context = context.resize(states.len());
         layer.projections.forward(states, projections, Finish::Store, bytes);
         for range in ranges {
             let rows = self.rows(range);
-            let of_sequence = &projections[3 * rows.start..3 * rows.end];
-            attention(self.level, of_sequence, self.heads, &mut context[rows], self.hidden, scratch);
+            self.attend(&projections[3 * rows.start..3 * rows.end], &mut context[rows], attention);
         }
         let blocks = states.chunks_mut(BLOCK_ROWS * self.hidden).zip(context.chunks(BLOCK_ROWS * self.hidden));
         for (states, context) in blocks {
@@ -192,6 +195,15 @@ impl PackedBert {
             layer.widen.forward(states, wide, self.activation, bytes);
             layer.narrow.forward(wide, states, Finish::Add, bytes);
             layer.output_norm.apply(self, states);
+        }
+    }
+
+    fn attend(&self, projections: &[f32], context: &mut [f32], memory: &mut AttentionMemory) {
+        match self.precision {
+            Precision::Int8 => attention_in_bytes(self.level, projections, self.heads, context, self.hidden, memory),
+            Precision::F32 | Precision::Int7 => {
+                attention(self.level, projections, self.heads, context, self.hidden, &mut memory.floats);
+            }
         }
     }
 }
