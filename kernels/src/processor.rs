@@ -11,6 +11,8 @@ pub struct Processor {
     pub avx512: bool,
     /// Dot products of bytes (`vpdpbusd`), with `avx512`.
     pub avx512_vnni: bool,
+    /// Counts of ones in words of 64 bits (`vpopcntq`), with `avx512`.
+    pub avx512_vpopcntdq: bool,
 }
 
 impl Processor {
@@ -31,6 +33,7 @@ fn detect() -> Processor {
         avx2: is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("popcnt"),
         avx512,
         avx512_vnni: avx512 && is_x86_feature_detected!("avx512vnni"),
+        avx512_vpopcntdq: avx512 && is_x86_feature_detected!("avx512vpopcntdq"),
     }
 }
 
@@ -47,7 +50,7 @@ mod tests {
     fn wider_vectors_come_with_the_narrower_ones() {
         let found = Processor::detected();
         assert!(!found.avx512 || found.avx2);
-        assert!(found.avx512 || !found.avx512_vnni);
+        assert!(found.avx512 || !found.avx512_vnni && !found.avx512_vpopcntdq);
         assert_eq!(found, Processor::detected());
     }
 }

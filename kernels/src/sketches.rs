@@ -8,10 +8,15 @@
 //! The sizes of the query's components are whole numbers of three bits, laid out bit by bit, so that what a row and the
 //! query differ in is a few counts of ones.
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use crate::buffer::Buffer;
 use crate::codes::Codes;
 use crate::distance::prefetch;
 use crate::nearest::Near;
+#[cfg(target_arch = "x86_64")]
+use crate::processor::Processor;
 
 /// Signs of a word.
 const WORD: usize = u64::BITS as usize;
@@ -21,13 +26,13 @@ const GREATEST: f32 = 7.0;
 /// Words of a cache line.
 const LINE_WORDS: usize = 8;
 /// How many rows ahead memory is asked for.
-const AHEAD: usize = 16;
+const AHEAD: usize = 64;
 
 /// The sketches of many vectors, row after row.
 pub struct Sketches {
     /// Words of signs per row.
     width: usize,
-    /// Of each row its factor, as bits, and its signs, a bit that is set where the component is greater than nought.
+    /// Of each row its factor, as bits above 32 noughts, and its signs, a bit that is set where the component is greater than nought.
     /// They lie together, in cache lines of their own, as memory is what a scan of scattered rows waits for.
     words: Buffer<u64>,
 }
@@ -59,7 +64,7 @@ impl Sketches {
             let scale = codes.signed_row(row, &mut components);
             let sizes: i32 = components.iter().map(|component| i32::from(component.abs())).sum();
             let squares: i32 = components.iter().map(|component| i32::from(*component).pow(2)).sum();
-            words[0] = u64::from((scale * squares as f32 / sizes.max(1) as f32).to_bits());
+            words[0] = u64::from((scale * squares as f32 / sizes.max(1) as f32).to_bits()) << u32::BITS;
             for (word, components) in words[1..].iter_mut().zip(components.chunks(WORD)) {
                 *word = components.iter().rev().fold(0, |word, component| word << 1 | u64::from(*component > 0));
             }
@@ -71,14 +76,32 @@ impl Sketches {
     /// product. Which they are follows from the rows and the query alone.
     pub fn promising(&self, probe: &SketchProbe, positions: &[u32], keep: usize) -> Vec<Near> {
         let mut kept = Kept::new(keep);
+        let rest = self.offer_eights(probe, positions, &mut kept);
         #[cfg(target_arch = "x86_64")]
-        if crate::processor::Processor::detected().avx2 {
-            // SAFETY: the processor counts ones, too.
-            unsafe { offer_by_instruction(self, probe, positions, &mut kept) };
+        if Processor::detected().avx2 {
+            // Safe: the processor counts ones, too.
+            unsafe { offer_by_instruction(self, probe, rest, &mut kept) };
             return kept.finish();
         }
-        offer_all(self, probe, positions, &mut kept);
+        offer_all(self, probe, rest, &mut kept);
         kept.finish()
+    }
+
+    /// Those that are left over are returned: all, where there is no faster way.
+    fn offer_eights<'a>(&self, probe: &SketchProbe, positions: &'a [u32], kept: &mut Kept) -> &'a [u32] {
+        #[cfg(target_arch = "x86_64")]
+        if Processor::detected().avx512_vpopcntdq {
+            // Safe: the processor has the instructions.
+            match stride(self.width) / LINE_WORDS {
+                1 => return unsafe { x86::offer_eights::<1>(self, probe, positions, kept) },
+                2 => return unsafe { x86::offer_eights::<2>(self, probe, positions, kept) },
+                3 => return unsafe { x86::offer_eights::<3>(self, probe, positions, kept) },
+                _ => {}
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (probe, kept);
+        positions
     }
 
     #[inline(always)]
@@ -86,6 +109,11 @@ impl Sketches {
         let start = position as usize * stride(self.width);
         self.words.get(start..=start + self.width)
     }
+}
+
+#[inline(always)]
+fn factor_of(word: u64) -> f32 {
+    f32::from_bits((word >> u32::BITS) as u32)
 }
 
 /// Words from one row to the next.
@@ -133,7 +161,9 @@ fn offer_all(sketches: &Sketches, probe: &SketchProbe, positions: &[u32], kept: 
 
 #[inline(always)]
 fn offer_rows<const WIDTH: usize>(sketches: &Sketches, probe: &SketchProbe, positions: &[u32], kept: &mut Kept) {
-    let Some(words) = probe.words.first_chunk::<WIDTH>() else { return };
+    let Some(words) = probe.words.first_chunk::<WIDTH>() else {
+        return;
+    };
     offer_each(sketches, probe, positions, kept, |signs| match signs.first_chunk::<WIDTH>() {
         Some(signs) => unlike(signs, words),
         None => probe.total,
@@ -155,7 +185,7 @@ fn offer_each(
         }
         if let Some((factor, signs)) = sketches.row(*position).and_then(<[u64]>::split_first) {
             let sum = probe.total - 2 * unlike(signs);
-            kept.offer(sum as f32 * probe.unit * f32::from_bits(*factor as u32), *position);
+            kept.offer(sum as f32 * probe.unit * factor_of(*factor), *position);
         }
     }
 }
@@ -242,7 +272,7 @@ mod tests {
             let score = |row: u32, components: &mut [i8]| {
                 codes.signed_row(row as usize, components);
                 let sum: i32 = components.iter().zip(sizes.clone()).map(|(x, q)| if *x > 0 { q } else { -q }).sum();
-                sum as f32 * probe.unit * f32::from_bits(sketches.row(row).unwrap()[0] as u32)
+                sum as f32 * probe.unit * factor_of(sketches.row(row).unwrap()[0])
             };
             let mut positions: Vec<u32> = (0..rows as u32).filter(|position| position % 3 > 0).collect();
             let mut expected: Vec<Near> = positions

@@ -14,7 +14,7 @@ use super::weights::{DeviceChoice, InferenceError};
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     F32,
-    /// Weights and inputs of the linear layers in 8 bits: for processors with VNNI.
+    /// Both factors of the linear layers and of attention in 8 bits: for processors with VNNI.
     Int8,
     /// The inputs in 7 bits, and weights of 8 at most whose products' sums 16 bits hold: for processors without VNNI.
     Int7,
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_fastest_is_one_that_was_measured_and_that_the_processor_has() {
-        let vnni = Processor { avx2: true, avx512: true, avx512_vnni: true };
+        let vnni = Processor { avx2: true, avx512: true, avx512_vnni: true, avx512_vpopcntdq: true };
         let plain = Processor { avx512_vnni: false, ..vnni };
         let old = Processor { avx2: false, avx512: false, ..plain };
         let measured = Manifest { measured: vec![Precision::Int8, Precision::Int7], ..Manifest::default_embedder() };
