@@ -229,15 +229,7 @@ fn multiply<L: Lanes>(layer: &ByteLinear, rows: usize, input: &ByteRows, output:
                 // One row of a part of one panel, which `forward` and `pack` have made room for.
                 unsafe {
                     let (sums, output) = (sums.as_ptr().add(part), output.as_mut_ptr());
-                    finish_bytes::<L, 1>(
-                        layer,
-                        input,
-                        (row, 1),
-                        panel * COLUMNS + part,
-                        (sums, COLUMNS),
-                        output,
-                        finish,
-                    )
+                    finish_bytes::<L>(layer, input, (row, 1), panel * COLUMNS + part, (sums, COLUMNS), output, finish)
                 }
             }
         }
@@ -247,10 +239,9 @@ fn multiply<L: Lanes>(layer: &ByteLinear, rows: usize, input: &ByteRows, output:
 /// Turns whole sums into numbers again, two registers of each row, and finishes them.
 ///
 /// # Safety
-/// `sums` has `count` rows, at most `ROWS`, of two registers, a stride apart; the rows and the columns are of the layer
-/// and the output.
+/// `sums` has `count` rows of two registers, a stride apart; the rows and the columns are of the layer and the output.
 #[inline(always)]
-unsafe fn finish_bytes<L: Lanes, const ROWS: usize>(
+unsafe fn finish_bytes<L: Lanes>(
     layer: &ByteLinear,
     input: &ByteRows,
     (row, count): (usize, usize),
@@ -259,23 +250,17 @@ unsafe fn finish_bytes<L: Lanes, const ROWS: usize>(
     output: *mut f32,
     finish: Finish,
 ) {
-    let mut product = [[0.0_f32; COLUMNS]; ROWS];
-    let product = product.as_mut_ptr().cast::<f32>();
-    for line in 0..count {
-        let (scale, least) = input.ranges[row + line];
-        for at in [0, L::WIDTH] {
-            unsafe {
-                let unit = L::load(layer.scales.as_ptr().add(column + at)).mul(L::splat(scale));
-                let base = L::load(layer.sums.as_ptr().add(column + at)).mul(L::splat(least));
-                let whole = L::load_whole(sums.add(line * sums_stride + at));
-                whole.mul_add(unit, base).store(product.add(line * panel_width::<L>() + at));
-            }
-        }
-    }
     let columns = panel_width::<L>().min(layer.outputs.saturating_sub(column));
     unsafe {
-        let bias = layer.bias.as_ptr().add(column);
-        let to = output.add(row * layer.outputs + column);
-        finish_tile::<L>(finish, count, columns, (product, panel_width::<L>()), bias, (to, layer.outputs));
+        let of_columns = |per_output: &Buffer| [0, L::WIDTH].map(|at| L::load(per_output.as_ptr().add(column + at)));
+        let (scales, weights, bias) = (of_columns(&layer.scales), of_columns(&layer.sums), of_columns(&layer.bias));
+        let sum = |line: usize, offset: usize| {
+            let (scale, least) = *input.ranges.get_unchecked(row + line);
+            let half = offset / L::WIDTH;
+            let base = weights[half].mul_add(L::splat(least), bias[half]);
+            let whole = L::load_whole(sums.add(line * sums_stride + offset));
+            whole.mul_add(scales[half].mul(L::splat(scale)), base)
+        };
+        finish_tile(finish, (count, columns), sum, (output.add(row * layer.outputs + column), layer.outputs));
     }
 }

@@ -96,37 +96,38 @@ fn multiply<L: Lanes>(layer: &Linear, rows: usize, input: &[f32], output: &mut [
             let columns = width.min(layer.outputs - column);
             for (start, count) in tiles() {
                 unsafe {
-                    let bias = layer.bias.as_ptr().add(column);
-                    let product = (to.cast_const().add(start * width), width);
+                    let bias = [0, L::WIDTH].map(|offset| L::load(layer.bias.as_ptr().add(column + offset)));
+                    let product = to.cast_const().add(start * width);
+                    let sum = |row: usize, offset: usize| {
+                        L::load(product.add(row * width + offset)).add(bias[offset / L::WIDTH])
+                    };
                     let to = output.as_mut_ptr().add((block + start) * layer.outputs + column);
-                    finish_tile::<L>(finish, count, columns, product, bias, (to, layer.outputs));
+                    finish_tile(finish, (count, columns), sum, (to, layer.outputs));
                 }
             }
         }
     }
 }
 
+/// Stores what becomes of the sums of a tile; `sum` gives those of a register, by row and by first column.
+///
 /// # Safety
-/// `product` has `rows` rows of two registers, `product_stride` apart, `bias` one; `to` takes `rows` rows of `columns`
-/// values, `stride` apart.
+/// `to` takes `rows` rows of `columns` values, at most two registers, `stride` apart.
 #[inline(always)]
 pub(crate) unsafe fn finish_tile<L: Lanes>(
     finish: Finish,
-    rows: usize,
-    columns: usize,
-    (product, product_stride): (*const f32, usize),
-    bias: *const f32,
+    (rows, columns): (usize, usize),
+    sum: impl Fn(usize, usize) -> L,
     (to, stride): (*mut f32, usize),
 ) {
     macro_rules! each_register {
         (|$sum:ident, $before:ident| $value:expr) => {
             for row in 0..rows {
-                for half in 0..2 {
-                    let offset = half * L::WIDTH;
+                for offset in [0, L::WIDTH] {
                     let count = L::WIDTH.min(columns.saturating_sub(offset));
                     unsafe {
-                        let $sum = L::load(product.add(row * product_stride + offset)).add(L::load(bias.add(offset)));
-                        let at = to.add(row * stride + offset);
+                        let $sum = sum(row, offset);
+                        let at = to.wrapping_add(row * stride + offset);
                         if count == L::WIDTH {
                             let $before = || L::load(at);
                             $value.store(at);

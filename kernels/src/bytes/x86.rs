@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 
 use super::*;
-use crate::lanes_x86::{Avx2, Avx512, first_lanes};
+use crate::lanes_x86::{Avx2, Avx512};
 use crate::tile::{Lines, by_rows, even_tiles, fetch_ahead};
 
 /// Rows that are taken through all panels together.
@@ -19,30 +19,58 @@ const AVX2_COLUMNS: usize = 16;
 pub(super) fn quantize_avx512(bits: Bits, input: &[f32], width: usize, values: &mut [u8], ranges: &mut [(f32, f32)]) {
     let rows = input.chunks_exact(width).zip(values.chunks_exact_mut(depth_of(width)));
     for ((row, bytes), known) in rows.zip(ranges) {
-        let mut least = _mm512_set1_ps(f32::INFINITY);
-        let mut greatest = _mm512_set1_ps(f32::NEG_INFINITY);
-        for at in (0..width).step_by(16) {
-            let lanes = first_lanes(width - at);
-            // Masked to the row.
-            let value = unsafe { _mm512_maskz_loadu_ps(lanes, row.as_ptr().add(at)) };
-            least = _mm512_mask_min_ps(least, lanes, least, value);
-            greatest = _mm512_mask_max_ps(greatest, lanes, greatest, value);
-        }
-        let (scale, inverse, least) = range(bits, _mm512_reduce_min_ps(least), _mm512_reduce_max_ps(greatest));
+        let (least, greatest) = extremes(row);
+        let (scale, inverse, least) = range(bits, least, greatest);
         *known = (scale, least);
-        let (least, inverse) = (_mm512_set1_ps(least), _mm512_set1_ps(inverse));
-        for at in (0..width).step_by(16) {
-            let lanes = first_lanes(width - at);
-            // Masked to the row, and to its bytes.
-            unsafe {
-                let value = _mm512_maskz_loadu_ps(lanes, row.as_ptr().add(at));
-                let scaled = _mm512_mul_ps(_mm512_sub_ps(value, least), inverse);
-                let whole = _mm512_cvtps_epi32(scaled);
-                _mm512_mask_cvtusepi32_storeu_epi8(bytes.as_mut_ptr().add(at).cast(), lanes, whole);
-            }
+        let (whole, rest) = row.as_chunks::<64>();
+        let (whole_bytes, rest_bytes) = bytes.as_chunks_mut::<64>();
+        for (values, bytes) in whole.iter().zip(whole_bytes) {
+            // 64 of each.
+            unsafe { quantize_64(values.as_ptr(), least, inverse, bytes.as_mut_ptr()) };
         }
+        quantize_part(rest, least, inverse, rest_bytes);
         bytes[width..].fill(0);
     }
+}
+
+/// The least and the greatest value.
+#[inline]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+fn extremes(row: &[f32]) -> (f32, f32) {
+    let (whole, rest) = row.as_chunks::<64>();
+    // Several of each, as one waits for the one before.
+    let (mut least, mut greatest) = ([_mm512_set1_ps(f32::INFINITY); 4], [_mm512_set1_ps(f32::NEG_INFINITY); 4]);
+    for values in whole {
+        for (part, (least, greatest)) in least.iter_mut().zip(&mut greatest).enumerate() {
+            // Within the 64.
+            let value = unsafe { _mm512_loadu_ps(values.as_ptr().add(16 * part)) };
+            (*least, *greatest) = (_mm512_min_ps(*least, value), _mm512_max_ps(*greatest, value));
+        }
+    }
+    let least = _mm512_min_ps(_mm512_min_ps(least[0], least[1]), _mm512_min_ps(least[2], least[3]));
+    let greatest = _mm512_max_ps(_mm512_max_ps(greatest[0], greatest[1]), _mm512_max_ps(greatest[2], greatest[3]));
+    let (mut least, mut greatest) = (_mm512_reduce_min_ps(least), _mm512_reduce_max_ps(greatest));
+    for value in rest {
+        (least, greatest) = (least.min(*value), greatest.max(*value));
+    }
+    (least, greatest)
+}
+
+/// # Safety
+/// 64 values are at `from`, and room for as many bytes at `to`.
+#[inline]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn quantize_64(from: *const f32, least: f32, inverse: f32, to: *mut u8) {
+    let (offset, inverse) = (_mm512_set1_ps(-least * inverse), _mm512_set1_ps(inverse));
+    let whole = |part: usize| {
+        let value = unsafe { _mm512_loadu_ps(from.add(16 * part)) };
+        _mm512_cvtps_epi32(_mm512_fmadd_ps(value, inverse, offset))
+    };
+    let (low, high) = (_mm512_packs_epi32(whole(0), whole(1)), _mm512_packs_epi32(whole(2), whole(3)));
+    // Packing goes by quarters of a register: the fours of bytes are put in order again.
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    let bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+    unsafe { _mm512_storeu_si512(to.cast(), bytes) };
 }
 
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -60,7 +88,7 @@ pub(super) fn multiply_vnni(layer: &ByteLinear, rows: usize, input: &ByteRows, o
                     by_rows!(count, VNNI_ROWS, COUNT => tile_vnni::<COUNT>(from, depth, weights, to));
                     let (sums, output) = ((sums.as_ptr(), COLUMNS), output.as_mut_ptr());
                     let column = panel * COLUMNS;
-                    finish_bytes::<Avx512, VNNI_ROWS>(layer, input, (row, count), column, sums, output, finish);
+                    finish_bytes::<Avx512>(layer, input, (row, count), column, sums, output, finish);
                 }
             }
         }
@@ -176,7 +204,7 @@ pub(super) fn multiply_avx2(layer: &ByteLinear, rows: usize, input: &ByteRows, o
                     let (weights, to) = (weights.as_ptr(), sums.as_mut_ptr());
                     by_rows!(count, AVX2_ROWS, COUNT => tile_avx2::<COUNT>(from, depth, weights, to));
                     let (sums, output) = ((sums.as_ptr(), AVX2_COLUMNS), output.as_mut_ptr());
-                    finish_bytes::<Avx2, AVX2_ROWS>(layer, input, (row, count), column, sums, output, finish);
+                    finish_bytes::<Avx2>(layer, input, (row, count), column, sums, output, finish);
                 }
             }
         }

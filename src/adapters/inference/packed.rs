@@ -19,6 +19,9 @@ use super::precision::Precision;
 
 /// Rows taken through a layer's feed-forward part together, so that the wide states between stay in the cache.
 const BLOCK_ROWS: usize = 96;
+/// Rows whose projections are there at once, unless a sequence is longer: they stay in the cache until attention reads
+/// them.
+const SPAN_ROWS: usize = 144;
 
 /// The tokens of one input.
 #[derive(Clone, Copy, Debug)]
@@ -180,12 +183,16 @@ impl PackedBert {
 
     fn advance(&self, layer: &Layer, ranges: &[Range<usize>], memory: &mut Memory) {
         let Memory { states, projections, context, wide, attention, bytes } = memory;
-        let projections = projections.resize(3 * states.len());
         let context = context.resize(states.len());
-        layer.projections.forward(states, projections, Finish::Store, bytes);
-        for range in ranges {
-            let rows = self.rows(range);
-            self.attend(&projections[3 * rows.start..3 * rows.end], &mut context[rows], attention);
+        for together in spans(ranges) {
+            let start = together.first().map_or(0, |range| self.rows(range).start);
+            let end = together.last().map_or(0, |range| self.rows(range).end);
+            let projections = projections.resize(3 * (end - start));
+            layer.projections.forward(&states[start..end], projections, Finish::Store, bytes);
+            for rows in together.iter().map(|range| self.rows(range)) {
+                let of_sequence = &projections[3 * (rows.start - start)..3 * (rows.end - start)];
+                self.attend(of_sequence, &mut context[rows], attention);
+            }
         }
         let blocks = states.chunks_mut(BLOCK_ROWS * self.hidden).zip(context.chunks(BLOCK_ROWS * self.hidden));
         for (states, context) in blocks {
@@ -218,6 +225,17 @@ fn ranges(sequences: &[Sequence]) -> Vec<Range<usize>> {
         start..end
     };
     sequences.iter().map(&mut next).collect()
+}
+
+/// Sequences that follow each other, in runs of [`SPAN_ROWS`] at most, but of one at least.
+fn spans(mut ranges: &[Range<usize>]) -> impl Iterator<Item = &[Range<usize>]> {
+    std::iter::from_fn(move || {
+        let start = ranges.first()?.start;
+        let fitting = ranges.iter().take_while(|range| range.end - start <= SPAN_ROWS).count();
+        let (together, rest) = ranges.split_at(fitting.max(1));
+        ranges = rest;
+        Some(together)
+    })
 }
 
 impl Layer {
