@@ -55,3 +55,19 @@ fn queries_keys_or_values_of_zeros_are_no_division_by_zero() {
         }
     }
 }
+
+/// One key stands out, and what is left is spread over so many that each alone is less than half a step.
+#[test]
+fn many_small_shares_are_not_lost() {
+    for level in Level::available() {
+        let tokens = 400;
+        let rows = (0..tokens).flat_map(|n| if n == 0 { [1.0, 10.0, 0.0] } else { [1.0, 0.0, 1.0] });
+        let projections: Vec<f32> = rows.collect();
+        let mut output = vec![0.0; tokens];
+        attention_in_bytes(level, &projections, 1, &mut output, 1, &mut AttentionMemory::default());
+        let rest = 399.0 / 1_024.0;
+        let expected = rest / (1.0 + rest);
+        let mean = output.iter().sum::<f32>() / tokens as f32;
+        assert!((mean - expected).abs() < 0.01, "{level:?} {mean} {expected}");
+    }
+}
