@@ -19,9 +19,9 @@ use super::precision::Precision;
 
 /// Rows taken through a layer's feed-forward part together, so that the wide states between stay in the cache.
 const BLOCK_ROWS: usize = 96;
-/// Rows whose projections are there at once, unless a sequence is longer: they stay in the cache until attention reads
-/// them.
-const SPAN_ROWS: usize = 144;
+/// Sequences are taken together until they have so many rows: fewer would wait for the weights, and the projections of
+/// many more don't stay in the cache until attention reads them.
+const SPAN_ROWS: usize = 96;
 
 /// The tokens of one input.
 #[derive(Clone, Copy, Debug)]
@@ -227,12 +227,12 @@ fn ranges(sequences: &[Sequence]) -> Vec<Range<usize>> {
     sequences.iter().map(&mut next).collect()
 }
 
-/// Sequences that follow each other, in runs of [`SPAN_ROWS`] at most, but of one at least.
+/// Sequences that follow each other, in runs that end with the one by which they have [`SPAN_ROWS`].
 fn spans(mut ranges: &[Range<usize>]) -> impl Iterator<Item = &[Range<usize>]> {
     std::iter::from_fn(move || {
         let start = ranges.first()?.start;
-        let fitting = ranges.iter().take_while(|range| range.end - start <= SPAN_ROWS).count();
-        let (together, rest) = ranges.split_at(fitting.max(1));
+        let before = ranges.iter().take_while(|range| range.end - start < SPAN_ROWS).count();
+        let (together, rest) = ranges.split_at((before + 1).min(ranges.len()));
         ranges = rest;
         Some(together)
     })
