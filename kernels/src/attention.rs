@@ -240,13 +240,16 @@ pub(crate) mod tests {
         }
     }
 
+    /// One head of one column: the last of 33 keys is where all queries look, the value of each its number.
+    pub(crate) fn one_far_from_all_others() -> Vec<f32> {
+        (0..33).flat_map(|n| [1.0, if n == 32 { 500.0 } else { -500.0 }, n as f32]).collect()
+    }
+
     #[test]
     fn a_token_far_from_all_others_still_attends_to_itself() {
         for level in Level::available() {
-            let projections: Vec<f32> =
-                (0..33).flat_map(|n| [1.0, if n == 32 { 500.0 } else { -500.0 }, n as f32]).collect();
             let mut output = vec![0.0; 33];
-            attention(level, &projections, 1, &mut output, 1, &mut Buffer::default());
+            attention(level, &one_far_from_all_others(), 1, &mut output, 1, &mut Buffer::default());
             assert!(output.iter().all(|value| (value - 32.0).abs() < 1e-4), "{level:?} {output:?}");
         }
     }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::attention::tests::plain;
+use crate::attention::tests::{one_far_from_all_others, plain};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
@@ -35,10 +35,8 @@ proptest! {
 #[test]
 fn a_token_far_from_all_others_still_attends_to_itself() {
     for level in Level::available() {
-        let projections: Vec<f32> =
-            (0..33).flat_map(|n| [1.0, if n == 32 { 500.0 } else { -500.0 }, n as f32]).collect();
         let mut output = vec![0.0; 33];
-        attention_in_bytes(level, &projections, 1, &mut output, 1, &mut AttentionMemory::default());
+        attention_in_bytes(level, &one_far_from_all_others(), 1, &mut output, 1, &mut AttentionMemory::default());
         assert!(output.iter().all(|value| (value - 32.0).abs() < 1e-4), "{level:?} {output:?}");
     }
 }

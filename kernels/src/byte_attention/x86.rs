@@ -6,7 +6,9 @@ use super::pack::HeadRows;
 use crate::attention::Shape;
 use crate::buffer::Buffer;
 use crate::bytes::{COLUMNS, DEPTH_STEP, VNNI_ROWS, products};
-use crate::lanes_x86::first_lanes;
+use crate::lanes::Lanes;
+use crate::lanes_x86::{Avx512, first_lanes};
+use crate::linear::{Finish, finish_tile};
 use crate::tile::{by_rows, even_tiles};
 
 /// What stands for 0 in a query.
@@ -160,22 +162,15 @@ impl Packed {
                 let panel = self.values.as_ptr().add(first * depth);
                 products::<COUNT>((self.numerators.as_ptr(), keys), depth, panel, [_mm512_setzero_si512(); 2])
             };
-            for (half, column) in [first, first + 16].into_iter().enumerate() {
-                let unit = unsafe { _mm512_load_ps(self.columns.as_ptr().add(column)) };
-                let lanes = first_lanes(size.saturating_sub(column));
-                for (line, (sums, share)) in sums.iter().zip(shares).enumerate() {
-                    let value =
-                        _mm512_mul_ps(_mm512_cvtepi32_ps(sums[half]), _mm512_mul_ps(unit, _mm512_set1_ps(*share)));
-                    let to = to.wrapping_add(line * stride + column);
-                    // A masked store takes some processors many times as long.
-                    unsafe {
-                        if lanes == u16::MAX {
-                            _mm512_storeu_ps(to, value);
-                        } else {
-                            _mm512_mask_storeu_ps(to, lanes, value);
-                        }
-                    }
-                }
+            // The columns are padded to whole panels; the sums of a register are sixteen.
+            unsafe {
+                let units = [0, 16].map(|offset| Avx512::load(self.columns.as_ptr().add(first + offset)));
+                let value = |line: usize, offset: usize| {
+                    let whole = Avx512::load_whole((&raw const sums[line][offset / 16]).cast());
+                    whole.mul(units[offset / 16].mul(Avx512::splat(shares[line])))
+                };
+                let columns = COLUMNS.min(size - first);
+                finish_tile(Finish::Store, (COUNT, columns), value, (to.wrapping_add(first), stride));
             }
         }
     }
